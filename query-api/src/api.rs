@@ -1,0 +1,230 @@
+//! What every route works with: committed state by node and partition, waiting for news, and read-your-writes.
+//!
+//! Nothing polls: whoever waits sleeps until the platform tells of a commit, then looks again. Reads run on the blocking
+//! pool, since a store may go to disk.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tributary_flow::platform::SubmitError;
+use tributary_flow::{CommandHeader, Node, Place, Platform, Reader, partition_of, task::Registry};
+
+use crate::command::Command;
+use crate::ledger::TrialBalances;
+use crate::problem::Problem;
+use crate::token;
+
+/// Longest wait that a caller may ask for.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long a read waits for the position that it was given.
+const FRESHNESS_WAIT: Duration = Duration::from_secs(5);
+
+/// What the routes share.
+pub(crate) struct Api {
+    pub platform: Arc<dyn Platform>,
+    pub registry: Arc<dyn Registry>,
+    pub trial: TrialBalances,
+    pub requests: crate::metrics::Requests,
+    news: watch::Receiver<u64>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Api {
+    pub fn new(platform: Arc<dyn Platform>, registry: Arc<dyn Registry>, closing: watch::Receiver<bool>) -> Arc<Self> {
+        let (commits, news) = watch::channel(0_u64);
+        platform.on_commit(Box::new(move || commits.send_modify(|count| *count = count.wrapping_add(1))));
+        let trial = TrialBalances::new(platform.partitions());
+        Arc::new(Api { platform, registry, trial, requests: crate::metrics::Requests::new(), news, closing })
+    }
+
+    /// The partition of a key.
+    pub fn partition(&self, key: &str) -> u32 {
+        partition_of(key.as_bytes(), self.platform.partitions())
+    }
+
+    /// Reads one task's committed state, all of it as of one commit.
+    ///
+    /// # Errors
+    /// This process does not own the task, or its store cannot be read.
+    pub async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        node: &'static Node,
+        partition: u32,
+        read: impl FnOnce(Reader<'_>) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let api = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || {
+            let (mut read, mut found) = (Some(read), None);
+            let owned = api.platform.read(node, partition, &mut |store| {
+                if let Some(read) = read.take() {
+                    found = Some(read(Reader::new(store)));
+                }
+            });
+            if owned { found } else { None }
+        });
+        match reading.await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(elsewhere(node, partition)),
+            Err(_) => Err(Problem::unavailable(
+                "store_unreadable",
+                format!("the store of {}[{partition}] cannot be read", node.name),
+            )),
+        }
+    }
+
+    /// Reads the state of the task that owns `key`, no older than `fresh`.
+    ///
+    /// # Errors
+    /// As [`Api::read`]; or the view does not reach the position in time.
+    pub async fn read_key<T: Send + 'static>(
+        self: &Arc<Self>,
+        node: &'static Node,
+        key: &str,
+        fresh: &Fresh,
+        read: impl FnOnce(Reader<'_>) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let partition = self.partition(key);
+        self.refresh(node, partition, fresh).await?;
+        self.read(node, partition, read).await
+    }
+
+    /// Looks now and after every commit, until `look` finds something, the time is up, or the process closes.
+    pub async fn wait<T, F: Future<Output = Result<Option<T>, Problem>>>(
+        &self,
+        until: Instant,
+        mut look: impl FnMut() -> F,
+    ) -> Result<Option<T>, Problem> {
+        let (mut news, mut closing) = (self.news.clone(), self.closing.clone());
+        loop {
+            news.borrow_and_update();
+            if let Some(found) = look().await? {
+                return Ok(Some(found));
+            }
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return Ok(None) },
+                () = tokio::time::sleep_until(until) => return Ok(None),
+                _ = closing.wait_for(|closing| *closing) => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits until the view of `node` in `partition` is past the position that the caller has seen.
+    ///
+    /// The position is a place in one topic. Where the view reads that very partition, its own position decides.
+    /// Elsewhere the place is only a time: whatever was written before it lies before the ends of the view's inputs now.
+    ///
+    /// # Errors
+    /// The view does not get there in time.
+    pub async fn refresh(self: &Arc<Self>, node: &'static Node, partition: u32, fresh: &Fresh) -> Result<(), Problem> {
+        let Some(place) = &fresh.0 else { return Ok(()) };
+        let direct = place.partition == partition && node.inputs.iter().any(|topic| topic.name == place.topic);
+        let until = Instant::now() + FRESHNESS_WAIT;
+        let reached = if direct {
+            let topic = node.inputs.iter().find(|topic| topic.name == place.topic).map_or("", |topic| topic.name);
+            self.pass(node, partition, topic, place.offset, until).await?
+        } else {
+            let ends = self.ends(node, partition);
+            self.reach(node, partition, ends, until).await?
+        };
+        let late = || {
+            let detail = format!("{}[{partition}] has not reached the position yet; ask again", node.name);
+            Problem::unavailable("not_fresh", detail)
+                .at("position")
+                .value("topic", &place.topic)
+                .value("offset", place.offset)
+        };
+        if reached { Ok(()) } else { Err(late()) }
+    }
+
+    /// The ends of a node's inputs in its partition, as last known.
+    pub fn ends(&self, node: &'static Node, partition: u32) -> Vec<(&'static str, u64)> {
+        let ends = node.inputs.iter().map(|topic| (topic.name, self.platform.range(topic.name, partition)));
+        ends.map(|(topic, range)| (topic, range.map_or(0, |range| range.end))).collect()
+    }
+
+    /// Waits until a task has applied the record at `offset` of `topic`; false where the time is up.
+    pub async fn pass(
+        self: &Arc<Self>,
+        node: &'static Node,
+        partition: u32,
+        topic: &'static str,
+        offset: u64,
+        until: Instant,
+    ) -> Result<bool, Problem> {
+        let passed = self.wait(until, || async move {
+            Ok(self.read(node, partition, move |reader| reader.position(topic) > offset).await?.then_some(()))
+        });
+        Ok(passed.await?.is_some())
+    }
+
+    /// Waits until a task has applied everything below these ends, or everything that there is by now: a log may end in
+    /// offsets that hold no records, which a driver leaves out of an end only later. False where the time is up.
+    pub async fn reach(
+        self: &Arc<Self>,
+        node: &'static Node,
+        partition: u32,
+        ends: Vec<(&'static str, u64)>,
+        until: Instant,
+    ) -> Result<bool, Problem> {
+        let reached = self.wait(until, || {
+            let now = |topic| self.platform.range(topic, partition).map_or(0, |range| range.end);
+            let goals: Vec<_> = ends.iter().map(|&(topic, end)| (topic, end.min(now(topic)))).collect();
+            async move {
+                let all = move |reader: Reader<'_>| goals.iter().all(|(topic, goal)| reader.position(topic) >= *goal);
+                Ok(self.read(node, partition, all).await?.then_some(()))
+            }
+        });
+        Ok(reached.await?.is_some())
+    }
+
+    /// Writes a command and answers once it is durable.
+    ///
+    /// # Errors
+    /// It is too large, or the platform does not take it.
+    pub async fn submit(&self, command: &Command, header: CommandHeader) -> Result<Place, Problem> {
+        let value = command.encode(self.registry.as_ref(), header);
+        let (done, durable) = oneshot::channel();
+        let done = Box::new(move |result| drop(done.send(result)));
+        self.platform.submit(command.topic, command.body.key(), value, done);
+        match durable.await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(SubmitError::TooLarge { size, limit })) => {
+                let detail = format!("the record has {size} bytes and the limit is {limit}");
+                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+                    .value("size", size)
+                    .value("limit", limit))
+            }
+            Ok(Err(SubmitError::Unavailable(reason))) => Err(Problem::unavailable("unavailable", reason)),
+            Err(_) => Err(Problem::unavailable(
+                "unavailable",
+                "the platform stopped; whether the command was written is unknown",
+            )),
+        }
+    }
+}
+
+/// The problem of asking the wrong process.
+fn elsewhere(node: &'static Node, partition: u32) -> Problem {
+    let detail = format!("this process does not hold {}[{partition}]; ask the one that does", node.name);
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "not_owned", detail)
+        .value("node", node.name)
+        .value("partition", partition)
+}
+
+/// What the caller has seen: the place of an outcome, from the header `Tributary-Position` or `?position=`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fresh(pub Option<Place>);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Fresh {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Problem> {
+        let header = parts.headers.get(token::POSITION).and_then(|value| value.to_str().ok());
+        let query = parts.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("position="));
+        header.or(query).map(token::read_position).transpose().map(Fresh)
+    }
+}

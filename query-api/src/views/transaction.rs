@@ -1,0 +1,280 @@
+//! The view of transactions: what each one is, everything that was ever said about it with its causes, its journal, and
+//! the rows from which the trial balance at any time is computed.
+//!
+//! **Trial balance.** A total over all transactions cannot be kept by steps that see one key each. So every journal
+//! record leaves its totals twice: in order of arrival, from which a reader keeps sums per hour up to date by reading
+//! only what is new, and in order of booked time, for the one hour that a question cuts. Both lie in the same commit, so
+//! the answer is exact for any time, whatever arrives late. Cost: two rows of about 40 bytes per journal record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tributary_flow::processor::{Out, State};
+use tributary_flow::{
+    Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Timestamp,
+};
+use tributary_graph::transaction_view::{In, Ports};
+use tributary_schemas::accounts::Vote;
+use tributary_schemas::ledger::{Journal, JournalPosted, LedgerEvent};
+use tributary_schemas::risk::{RiskAssessed, RiskEvent};
+use tributary_schemas::transactions::{Leg, TransactionEvent, TransactionInitiated};
+use tributary_schemas::{AccountKind, Amount, Currency, Reason, Side};
+
+use super::Never;
+use super::outcome::{self, Outcomes};
+
+/// The processor of `transaction-view`.
+#[derive(Debug, Default)]
+pub struct TransactionView;
+
+/// Every fact about the transaction, in order of arrival.
+pub static HISTORY: Collection<u64, Told> = Collection::new(0);
+/// Journal records by posting.
+pub static JOURNAL: Collection<u32, JournalPosted> = Collection::new(1);
+/// Risk's answers by account, with their time.
+pub static RISK: Collection<String, (Timestamp, RiskAssessed)> = Collection::new(2);
+/// What became of commands to the transaction.
+pub static OUTCOMES: Outcomes = Collection::new(3);
+/// Transactions by the time of their initiation.
+pub static BY_CREATED: Index<(Timestamp, String), ()> = Index::new(0);
+/// Totals of journal records in order of arrival, by their offset.
+pub static ARRIVED: Index<u64, (Timestamp, Totals)> = Index::new(1);
+/// Totals of journal records in order of booked time.
+pub static BOOKED: Index<(Timestamp, u64), Totals> = Index::new(2);
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Votes are awaited, or what was granted is being posted or released.
+    #[default]
+    Initiated,
+    /// Granted; to be posted or voided.
+    Held,
+    /// Waits for a reviewer.
+    OnHold,
+    /// Ended: posted.
+    Completed,
+    /// Ended: refused, declined or too late.
+    Failed,
+    /// Ended: withdrawn.
+    Cancelled,
+    /// Ended: its hold or review ran out.
+    Expired,
+}
+
+/// A transaction, as last told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// As initiated; absent where so far only votes were met.
+    pub initiated: Option<TransactionInitiated>,
+    /// When it was initiated.
+    pub created_at: Timestamp,
+    /// The command that created it, by its derived identity.
+    pub cause: EventId,
+    /// Who asked for it.
+    pub actor: Option<String>,
+    /// Where it is.
+    pub status: Status,
+    /// When it got there.
+    pub since: Timestamp,
+    /// The event that brought it there: partition and offset in its topic.
+    pub place: (u32, u64),
+    /// Every reason given, in order.
+    pub reasons: Vec<Reason>,
+    /// Until when it waits.
+    pub expires_at: Option<Timestamp>,
+    /// Postings decided.
+    pub postings: u32,
+    /// What postings took of each leg, by its index.
+    pub posted: BTreeMap<i32, Amount>,
+    /// Time of the last posting.
+    pub booked_at: Option<Timestamp>,
+    /// Value date of the last posting.
+    pub value_date: Option<Date>,
+    /// Facts in the history.
+    pub facts: u64,
+}
+
+impl Transaction {
+    /// The legs; none where the initiation was not met yet.
+    #[must_use]
+    pub fn legs(&self) -> &[Leg] {
+        self.initiated.as_ref().map_or(&[], |initiated| &initiated.legs)
+    }
+}
+
+/// Which of the view's topics a fact came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// `transactions.events`.
+    Event,
+    /// `accounts.votes`.
+    Vote,
+    /// `risk.events`.
+    Risk,
+    /// `ledger.journal`.
+    Journal,
+    /// `ledger.events`.
+    Alarm,
+}
+
+/// A fact as it was told: its envelope and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its topic.
+    pub source: Source,
+    /// Partition.
+    pub partition: u32,
+    /// Offset.
+    pub offset: u64,
+    /// The envelope in Avro, without framing and without marks of who applied it.
+    pub envelope: Vec<u8>,
+}
+
+/// Debits and credits by currency and kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals(pub BTreeMap<(Currency, AccountKind), (i128, i128)>);
+
+impl Totals {
+    /// Adds debits and credits.
+    pub fn add(&mut self, currency: Currency, kind: AccountKind, debit: i128, credit: i128) {
+        let sum = self.0.entry((currency, kind)).or_default();
+        *sum = (sum.0 + debit, sum.1 + credit);
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Totals) {
+        for (&(currency, kind), &(debit, credit)) in &other.0 {
+            self.add(currency, kind, debit, credit);
+        }
+    }
+
+    fn of(journal: &JournalPosted) -> Self {
+        let mut totals = Totals::default();
+        for line in &journal.lines {
+            let (debit, credit) = match line.side {
+                Side::Debit => (line.amount.amount.0, 0),
+                Side::Credit => (0, line.amount.amount.0),
+            };
+            totals.add(line.amount.currency, line.kind, debit, credit);
+        }
+        totals
+    }
+}
+
+impl Processor for TransactionView {
+    type Ports = Ports;
+    type Head = Transaction;
+    type Timer = Never;
+
+    fn step(
+        &self,
+        cx: &Cx<'_>,
+        key: &str,
+        state: &mut State<'_, Transaction>,
+        event: Event<In, Never>,
+    ) -> Effects<Out<Self>, Never> {
+        let Event::Input(input) = event;
+        match input {
+            In::Event(event) => on_event(cx, key, state, event),
+            In::Vote(vote) => on_vote(cx, state, &vote),
+            In::Risk(RiskEvent::RiskAssessed(assessed)) => {
+                tell(cx, state, Source::Risk, &RiskEvent::RiskAssessed(assessed.clone()));
+                let time = cx.fact.map_or(cx.now, |fact| fact.time);
+                state.put(&RISK, &assessed.account_id.to_string(), &(time, assessed));
+            }
+            In::Journal(Journal::JournalPosted(journal)) => on_journal(cx, state, journal),
+            In::Alarm(alarm @ LedgerEvent::LedgerAlarm(_)) => tell(cx, state, Source::Alarm, &alarm),
+        }
+        Effects::none()
+    }
+}
+
+/// Adds a fact to the history.
+fn tell(cx: &Cx<'_>, state: &mut State<'_, Transaction>, source: Source, body: &impl Body) {
+    let (Some(fact), Some((_, partition, offset))) = (cx.fact, cx.place) else { return };
+    let mut envelope = Vec::with_capacity(256);
+    let header = Header::Fact(FactHeader { applied: Vec::new(), ..fact.clone() });
+    body.encode(&header, &mut envelope);
+    let head = state.head.get_or_insert_default();
+    let at = head.facts;
+    head.facts += 1;
+    state.put(&HISTORY, &at, &Told { source, partition, offset, envelope });
+}
+
+fn on_vote(cx: &Cx<'_>, state: &mut State<'_, Transaction>, vote: &Vote) {
+    tell(cx, state, Source::Vote, vote);
+}
+
+fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: JournalPosted) {
+    tell(cx, state, Source::Journal, &Journal::JournalPosted(journal.clone()));
+    if let Some((_, _, offset)) = cx.place {
+        let totals = Totals::of(&journal);
+        state.index(&BOOKED, &(journal.booked_at, offset), &totals);
+        state.index(&ARRIVED, &offset, &(journal.booked_at, totals));
+    }
+    state.put(&JOURNAL, &journal.posting.cast_unsigned(), &journal);
+}
+
+fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: TransactionEvent) {
+    outcome::note(cx, state, &OUTCOMES, event.name(), &reasons(&event));
+    if matches!(event, TransactionEvent::TransactionRefused(_)) && state.head.is_none() {
+        return; // There is no such transaction, and a refusal does not make one.
+    }
+    tell(cx, state, Source::Event, &event);
+    let time = cx.fact.map_or(cx.now, |fact| fact.time);
+    let head = state.head.get_or_insert_default();
+    let given = reasons(&event);
+    let status = match event {
+        TransactionEvent::TransactionInitiated(initiated) => {
+            head.initiated = Some(initiated);
+            head.created_at = time;
+            head.cause = cx.fact.map(|fact| fact.causation).unwrap_or_default();
+            head.actor = cx.actor.map(str::to_owned);
+            Some(Status::Initiated)
+        }
+        TransactionEvent::TransactionHeld(held) => {
+            head.expires_at = Some(held.expires_at);
+            Some(Status::Held)
+        }
+        TransactionEvent::TransactionOnHold(held) => {
+            head.expires_at = Some(held.expires_at);
+            Some(Status::OnHold)
+        }
+        TransactionEvent::TransactionPosting(posting) => {
+            head.postings = posting.posting.cast_unsigned();
+            head.booked_at = Some(posting.booked_at);
+            head.value_date = Some(posting.value_date);
+            for line in posting.lines {
+                head.posted.entry(line.line).or_default().0 += line.amount.0;
+            }
+            None
+        }
+        TransactionEvent::TransactionPosted(_) => Some(Status::Held),
+        TransactionEvent::TransactionCompleted(_) => Some(Status::Completed),
+        TransactionEvent::TransactionFailed(_) => Some(Status::Failed),
+        TransactionEvent::TransactionCancelled(_) => Some(Status::Cancelled),
+        TransactionEvent::TransactionExpired(_) => Some(Status::Expired),
+        TransactionEvent::TransactionRefused(_) => return,
+    };
+    head.reasons.extend(given);
+    if let Some(status) = status {
+        head.status = status;
+        head.since = time;
+        head.place = cx.place.map(|(_, partition, offset)| (partition, offset)).unwrap_or_default();
+        if status == Status::Initiated {
+            state.index(&BY_CREATED, &(time, key.to_owned()), &());
+        }
+    }
+}
+
+fn reasons(event: &TransactionEvent) -> Vec<Reason> {
+    match event {
+        TransactionEvent::TransactionOnHold(event) => event.reasons.clone(),
+        TransactionEvent::TransactionFailed(event) => event.reasons.clone(),
+        TransactionEvent::TransactionCancelled(event) => event.reasons.clone(),
+        TransactionEvent::TransactionExpired(event) => event.reasons.clone(),
+        TransactionEvent::TransactionRefused(event) => vec![event.reason.clone()],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,4 @@
+//! Scenarios, contracts and end-to-end tests of the whole, and the real parts that they run against.
+
+pub mod apicurio;
+pub mod scenario;

@@ -1,0 +1,188 @@
+//! Topics of a cluster: what is there, what should be, and making what is missing. Counts of partitions are never altered
+//! here: they are the modulus by which keys were placed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::KafkaError;
+use tributary_flow::{DEAD_LETTERS, Node};
+
+use crate::submit::Context as Logging;
+use crate::{StartError, settings};
+
+pub use crate::submit::CLOCK_TOPIC;
+
+/// How long a cluster may take to answer.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPlan {
+    /// Name.
+    pub name: String,
+    /// Partitions.
+    pub partitions: u32,
+    /// Replicas of each.
+    pub replication: u32,
+    /// Configuration, as Kafka names it.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicState {
+    /// Partitions.
+    pub partitions: u32,
+    /// Replicas of the first.
+    pub replication: u32,
+    /// Configuration in force, the broker's defaults included.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// How many brokers answer.
+    pub brokers: usize,
+    /// Its topics by name, Kafka's own left out.
+    pub topics: BTreeMap<String, TopicState>,
+}
+
+/// What the nodes need: their topics and dead letters kept for ever, changelogs compacted with tombstones kept for a week,
+/// and a small one to compare clocks by.
+#[must_use]
+pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<TopicPlan> {
+    let topic = |name: &str, partitions: u32, configs: &[(&str, &str)]| TopicPlan {
+        name: name.to_owned(),
+        partitions,
+        replication,
+        configs: configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+    };
+    let kept: &[_] = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+    let compacted: &[_] = &[("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")];
+    let clock: &[_] = &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "3600000")];
+    let mut plan = BTreeMap::new();
+    for node in nodes {
+        for name in node.inputs.iter().chain(node.outputs).map(|topic| topic.name.to_owned()).chain([node.journal(), DEAD_LETTERS.to_owned()]) {
+            plan.insert(name.clone(), topic(&name, partitions, kept));
+        }
+        plan.insert(node.changelog(), topic(&node.changelog(), partitions, compacted));
+    }
+    plan.insert(CLOCK_TOPIC.to_owned(), topic(CLOCK_TOPIC, 1, clock));
+    plan.into_values().collect()
+}
+
+/// What is not as these nodes need it, in words.
+pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let own = |node: &&'static Node| [node.changelog(), node.journal()];
+    let inputs = nodes.iter().flat_map(|node| node.inputs).map(|topic| topic.name.to_owned());
+    let vital: BTreeSet<String> = nodes.iter().flat_map(own).chain(inputs).collect();
+    for topic in plan(nodes, partitions, 1).into_iter().filter(|topic| topic.name != CLOCK_TOPIC) {
+        let TopicPlan { name, configs, .. } = topic;
+        match cluster.topics.get(&name) {
+            None => wrong.push(format!("{name} is missing")),
+            Some(state) if state.partitions != partitions => {
+                wrong.push(format!("{name} has {} partitions and not {partitions}", state.partitions));
+            }
+            Some(state) => {
+                // A replay needs every input, and a restore every row: what the broker may throw away is checked.
+                if !vital.contains(&name) {
+                    continue;
+                }
+                let differs = |(key, want): (&String, &String)| state.configs.get(key).filter(|is| *is != want).map(|is| (key.clone(), is.clone(), want.clone()));
+                let found = configs.iter().filter(|(key, _)| *key != "delete.retention.ms").filter_map(differs);
+                wrong.extend(found.map(|(key, is, want)| format!("{name} has {key}={is} and not {want} (kafka-configs --alter sets it)")));
+            }
+        }
+    }
+    wrong
+}
+
+/// Asks a cluster for its topics.
+///
+/// # Errors
+/// It cannot be reached within ten seconds, or a setting is not accepted.
+pub fn cluster(brokers: &str, client: &BTreeMap<String, String>) -> Result<Cluster, StartError> {
+    let unreachable = |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
+    let admin = connect(brokers, client)?;
+    let metadata = admin.inner().fetch_metadata(None, BOUND).map_err(unreachable)?;
+    let mut topics = BTreeMap::new();
+    for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
+        let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
+        let state = TopicState { partitions: topic.partitions().len() as u32, replication: replication as u32, configs: BTreeMap::new() };
+        topics.insert(topic.name().to_owned(), state);
+    }
+    let names: Vec<String> = topics.keys().cloned().collect();
+    let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    if !asked.is_empty() {
+        for described in wait(admin.describe_configs(&asked, &bounded())).map_err(unreachable)? {
+            let Ok(described) = described else { continue };
+            if let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &described.specifier
+                && let Some(state) = topics.get_mut(name)
+            {
+                let set = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+                state.configs = set.collect();
+            }
+        }
+    }
+    Ok(Cluster { brokers: metadata.brokers().len(), topics })
+}
+
+/// Creates topics, and says for each that could not be created why. One that exists is left alone.
+///
+/// # Errors
+/// The cluster cannot be reached.
+pub fn create_topics(brokers: &str, client: &BTreeMap<String, String>, plan: &[TopicPlan]) -> Result<Vec<(String, String)>, StartError> {
+    let admin = connect(brokers, client)?;
+    let topics: Vec<NewTopic<'_>> = plan
+        .iter()
+        .map(|topic| {
+            let replication = TopicReplication::Fixed(topic.replication.cast_signed());
+            let new = NewTopic::new(&topic.name, topic.partitions.cast_signed(), replication);
+            topic.configs.iter().fold(new, |new, (key, value)| new.set(key, value))
+        })
+        .collect();
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unreachable = |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
+    let results = wait(admin.create_topics(&topics, &bounded())).map_err(unreachable)?;
+    let failed = results.into_iter().filter_map(|result| {
+        result.err().filter(|(_, code)| *code != rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists).map(|(name, code)| (name, code.to_string()))
+    });
+    Ok(failed.collect())
+}
+
+pub(crate) fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
+    let settings: ClientConfig = settings::client(brokers, client, []).into_iter().collect();
+    settings.create_with_context(Logging).map_err(|error| StartError::Setting(error.to_string()))
+}
+
+fn bounded() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(BOUND)).operation_timeout(Some(BOUND))
+}
+
+/// Waits for a future on this thread: the one place where the library gives nothing else.
+fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

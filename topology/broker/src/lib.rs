@@ -1,0 +1,122 @@
+//! Driver 1: Kafka and RocksDB, exactly once. The production engine.
+//!
+//! One process is a **slot**: one consumer of the placement's group, one transactional producer, one dedicated thread, one
+//! epoch at a time. An epoch's outputs, changelog, journal and offsets are one Kafka transaction; only once it is
+//! committed do the stores follow, so a store is never ahead of the log and at worst a little behind, from where
+//! it is rolled forward out of its changelog before anything runs. The position rows in the store are the authority on
+//! what has been read; the group's offsets are there to be fenced by.
+//!
+//! Whatever goes wrong (a timeout, a fence, an unknown outcome, a broker that is gone) ends on the one path that a crash
+//! takes too: the producer is dropped, another initialised, the stores rolled forward, the inputs read from the positions
+//! again. A process that another has replaced, or whose store cannot be written, stops and says so: [`Broker::failure`].
+//!
+//! Deliberately absent in this version: fused hops, hot standbys, regrouping of placements, and aborting a dead slot's
+//! transaction on behalf of it (its timeout of ten seconds does).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use tributary_flow::Timestamp;
+
+pub mod admin;
+mod broker;
+mod driver;
+mod ends;
+mod epoch;
+mod log;
+mod membership;
+mod native;
+mod restore;
+mod settings;
+mod shared;
+mod state;
+mod store;
+mod submit;
+
+pub use broker::{Broker, MakeTasks};
+pub use log::KafkaLog;
+pub use shared::{Commits, Failure};
+pub use state::StateReader;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bootstrap servers, as `host:port,host:port`.
+    pub brokers: String,
+    /// Name of the installation: prefix of the group and of transactional ids.
+    pub application: String,
+    /// Name of the set of nodes that this process runs.
+    pub placement: String,
+    /// Name of this process, unique in the application and kept across restarts.
+    pub slot: String,
+    /// Partitions of every topic: the only modulus, fixed at first start.
+    pub partitions: u32,
+    /// Folder of the stores, one per node; a node's can be deleted while the process is down, and is rebuilt.
+    pub state_dir: PathBuf,
+    /// librdkafka settings, passed through to every client: TLS, SASL.
+    pub client: BTreeMap<String, String>,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
+    /// Most inputs of an epoch; 2,000 to 10,000 is where a commit costs least per record.
+    pub max_batch: usize,
+    /// Largest key and value of a record, in bytes.
+    pub max_record: usize,
+    /// Memory for the blocks and write buffers of all stores together.
+    pub cache_bytes: usize,
+}
+
+impl Options {
+    /// Options for a cluster, with defaults for the rest.
+    #[must_use]
+    pub fn new(brokers: impl Into<String>, state_dir: impl Into<PathBuf>, clock: fn() -> Timestamp) -> Self {
+        Options {
+            brokers: brokers.into(),
+            application: "tributary".into(),
+            placement: "all".into(),
+            slot: "slot-0".into(),
+            partitions: 4,
+            state_dir: state_dir.into(),
+            client: BTreeMap::new(),
+            clock,
+            max_batch: 5_000,
+            max_record: 1_000_000,
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Why the engine did not start. One line each, with what to change.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No broker answers.
+    #[error("Kafka at {brokers} cannot be reached: check --brokers (and --kafka-set security.protocol=… where it wants TLS or SASL): {reason}")]
+    Unreachable {
+        /// The bootstrap servers.
+        brokers: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// librdkafka does not take a setting.
+    #[error("a Kafka setting is not accepted, check --kafka-set: {0}")]
+    Setting(String),
+    /// Topics are missing or not as they must be.
+    #[error("topics are not as declared: {}; `tributary topology apply` creates what is missing, and a wrong count is mended only by `tributary topology migrate`", .0.join("; "))]
+    Topics(Vec<String>),
+    /// The clock is too far from the broker's.
+    #[error("this machine's clock is {seconds} s away from the clock of the broker: set it right (NTP), the limit is {limit} s")]
+    Clock {
+        /// How far, ahead where positive.
+        seconds: i64,
+        /// How far it may be.
+        limit: i64,
+    },
+    /// A store cannot be opened.
+    #[error("the store in {folder} cannot be opened: {reason}")]
+    Store {
+        /// The node's folder.
+        folder: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,131 @@
+//! The log as audits read it: committed records, by topic, partition and offset. Needs no running engine.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tributary_flow::{Log, LogError, Logged};
+
+use crate::native::{Consumer, Met, NativeError};
+use crate::{ends, settings};
+
+/// How many partitions are read at once without beginning anew at each question.
+const CURSORS: usize = 8;
+
+/// How long a partition may give nothing below its end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads a cluster.
+pub struct KafkaLog {
+    brokers: String,
+    client: BTreeMap<String, String>,
+    partitions: u32,
+    bounds: Mutex<Consumer>,
+    cursors: Mutex<Vec<Cursor>>,
+}
+
+/// A reader that stands somewhere.
+struct Cursor {
+    consumer: Consumer,
+    topic: String,
+    partition: u32,
+    next: u64,
+    /// Read ahead and not yet asked for.
+    ahead: std::collections::VecDeque<Logged>,
+}
+
+impl From<NativeError> for LogError {
+    fn from(error: NativeError) -> Self {
+        LogError(error.text)
+    }
+}
+
+impl KafkaLog {
+    /// A reader of a cluster whose topics have this many partitions.
+    ///
+    /// # Errors
+    /// A setting is not accepted.
+    pub fn connect(brokers: &str, client: &BTreeMap<String, String>, partitions: u32) -> Result<Self, LogError> {
+        let bounds = Mutex::new(Consumer::new(&settings::reader(brokers, client, "read_committed"))?);
+        Ok(KafkaLog { brokers: brokers.to_owned(), client: client.clone(), partitions, bounds, cursors: Mutex::default() })
+    }
+
+    /// A cursor that stands there, or one that is put there; the longest unused gives way.
+    fn cursor(&self, topic: &str, partition: u32, from: u64) -> Result<Cursor, LogError> {
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |cursor: &Cursor| cursor.topic == topic && cursor.partition == partition;
+        if let Some(index) = cursors.iter().position(|cursor| same(cursor) && cursor.next == from) {
+            return Ok(cursors.remove(index));
+        }
+        let index = cursors.iter().position(same).or_else(|| (cursors.len() >= CURSORS).then_some(0));
+        let used = index.map(|index| cursors.remove(index).consumer);
+        drop(cursors);
+        let consumer = match used {
+            Some(consumer) => consumer,
+            None => Consumer::new(&settings::reader(&self.brokers, &self.client, "read_committed"))?,
+        };
+        consumer.assign([(topic, partition, from)])?;
+        Ok(Cursor { consumer, topic: topic.to_owned(), partition, next: from, ahead: Default::default() })
+    }
+}
+
+impl Log for KafkaLog {
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    fn range(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
+        let bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (topic.to_owned(), partition);
+        let mut found = ends::ranges(&bounds, std::slice::from_ref(&at))?;
+        found.remove(&at).ok_or_else(|| LogError(format!("{topic}[{partition}]: no such partition")))
+    }
+
+    fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {
+        let Range { start, end } = self.range(topic, partition)?;
+        let from = from.max(start);
+        if from >= end || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut cursor = self.cursor(topic, partition, from)?;
+        cursor.fill(from, end, limit)?;
+        let count = cursor.ahead.len().min(limit);
+        let records: Vec<Logged> = cursor.ahead.drain(..count).collect();
+        match records.last() {
+            Some(last) => cursor.next = last.offset + 1,
+            None => return Ok(records), // Markers only, up to the end: where it stands is no use.
+        }
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).push(cursor);
+        Ok(records)
+    }
+}
+
+impl Cursor {
+    /// Reads until there is something at or above `from`, or nothing up to `end`.
+    fn fill(&mut self, from: u64, end: u64, limit: usize) -> Result<(), LogError> {
+        let since = Instant::now();
+        let (mut ended, mut failed) = (false, None);
+        while self.ahead.is_empty() && !ended {
+            let (topic, partition, ahead) = (self.topic.as_str(), self.partition, &mut self.ahead);
+            self.consumer.consume(Duration::from_millis(100), limit.min(10_000), &mut |met| match met {
+                Met::Record(record) if record.topic == topic && record.partition == partition && record.offset >= from => {
+                    let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+                    ahead.push_back(Logged { offset: record.offset, key, value, headers: record.headers() });
+                }
+                Met::End { topic: of, partition: at, offset } => ended |= of == topic && at == partition && offset >= end,
+                Met::Failed(error) => failed = Some(error),
+                Met::Record(_) => {}
+            });
+            if let Some(error) = failed.take() {
+                if since.elapsed() > PATIENCE || error.fault == crate::native::Fault::OffsetLost {
+                    return Err(error.into());
+                }
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(LogError(format!("{topic}[{partition}]: nothing read from {from} within {} s", PATIENCE.as_secs())));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether what the group gave us is what it still means us to have.
+//!
+//! librdkafka tells an assignment without its generation. If the group rebalances between an assignment's arrival and our
+//! next look, we would hold the partitions of one generation and the credentials of the next, and the broker would fence
+//! neither us nor whoever has them now. So the coordinator is asked once per assignment: where it is stable, gives our
+//! member the same partitions, and our credentials were the same before and after, the two belong together; and where
+//! it has gone on since, the credentials are refused.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::admin::AdminClient;
+use rdkafka::error::KafkaError;
+
+use crate::submit::Context;
+
+/// How long the coordinator may take.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// Partitions by topic name.
+pub(crate) type Partitions = BTreeSet<(String, u32)>;
+
+/// Whether the coordinator gives `member` of `group` exactly these partitions.
+pub(crate) fn is_confirmed(admin: &AdminClient<Context>, group: &str, member: &str, assigned: &Partitions) -> Result<bool, KafkaError> {
+    let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
+    let Some(found) = groups.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else { return Ok(false) };
+    let given = found.members().iter().find(|found| found.id() == member).and_then(|found| decode(found.assignment()?));
+    Ok(given.as_ref() == Some(assigned))
+}
+
+/// A member's assignment as the classic protocol writes it: version, topics with partitions, user data.
+fn decode(mut bytes: &[u8]) -> Option<Partitions> {
+    fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+        let (head, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(*head)
+    }
+    let bytes = &mut bytes;
+    let _version: [u8; 2] = take(bytes)?;
+    let mut partitions = Partitions::new();
+    for _ in 0..u32::from_be_bytes(take(bytes)?) {
+        let (name, rest) = bytes.split_at_checked(usize::from(u16::from_be_bytes(take(bytes)?)))?;
+        *bytes = rest;
+        let name = std::str::from_utf8(name).ok()?;
+        for _ in 0..u32::from_be_bytes(take(bytes)?) {
+            partitions.insert((name.to_owned(), u32::from_be_bytes(take(bytes)?)));
+        }
+    }
+    Some(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assignment_is_read_as_the_protocol_writes_it() {
+        let written = b"\0\0\0\0\0\x02\0\x01a\0\0\0\x02\0\0\0\0\0\0\0\x02\0\x02bc\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff";
+        let expected = [("a", 0), ("a", 2), ("bc", 1)].map(|(topic, partition)| (topic.to_owned(), partition));
+        assert_eq!(decode(written), Some(expected.into()));
+        assert_eq!(decode(&written[..20]), None);
+    }
+}

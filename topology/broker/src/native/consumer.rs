@@ -1,0 +1,287 @@
+//! The consumer: of a group, or of what it assigns itself.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{null, null_mut};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use sys::rd_kafka_resp_err_t as Code;
+
+use super::{List, NativeError, Result, bytes, check, check_error, client, millis, text};
+use crate::membership::Partitions;
+use crate::settings::Settings;
+
+/// How soon a question is asked again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What the group decided.
+pub(crate) enum Rebalance {
+    /// Partitions, and our membership as it was when we heard of them.
+    Assigned(Partitions, Option<Group>),
+    Revoked,
+}
+
+/// What a consumer meets.
+pub(crate) enum Met<'a> {
+    Record(Record<'a>),
+    /// The end of a partition: for a reader of committed records, its last stable offset.
+    End { topic: &'a str, partition: u32, offset: u64 },
+    Failed(NativeError),
+}
+
+/// A record, as long as it is looked at.
+pub(crate) struct Record<'a> {
+    pub topic: &'a str,
+    pub partition: u32,
+    pub offset: u64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    message: &'a sys::rd_kafka_message_t,
+}
+
+impl Record<'_> {
+    pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        unsafe {
+            let mut headers = null_mut();
+            if sys::rd_kafka_message_headers(self.message, &raw mut headers) != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return found;
+            }
+            let (mut name, mut value, mut size) = (null(), null(), 0);
+            while sys::rd_kafka_header_get_all(headers, found.len(), &raw mut name, &raw mut value, &raw mut size)
+                == Code::RD_KAFKA_RESP_ERR_NO_ERROR
+            {
+                found.push((text(name), bytes(value, size).unwrap_or_default().to_vec()));
+            }
+        }
+        found
+    }
+}
+
+/// Whose offsets a transaction carries: the group, our member id, and the generation of an assignment.
+pub(crate) struct Group {
+    pub(super) metadata: *mut sys::rd_kafka_consumer_group_metadata_t,
+    written: Vec<u8>,
+}
+
+unsafe impl Send for Group {}
+
+impl Group {
+    /// The membership of a consumer, if it is a member of a generation.
+    fn of(client: *mut sys::rd_kafka_t) -> Option<Self> {
+        unsafe {
+            let metadata = sys::rd_kafka_consumer_group_metadata(client);
+            if metadata.is_null() {
+                return None;
+            }
+            let mut group = Group { metadata, written: Vec::new() };
+            let (mut buffer, mut size) = (null_mut(), 0);
+            let error = sys::rd_kafka_consumer_group_metadata_write(metadata, &raw mut buffer, &raw mut size);
+            check_error(error, "group metadata").ok()?;
+            group.written = bytes(buffer, size)?.to_vec();
+            sys::rd_kafka_mem_free(client, buffer);
+            let (generation, member) = group.parts()?;
+            (generation >= 0 && !member.is_empty()).then_some(group)
+        }
+    }
+
+    /// Our member id.
+    pub fn member(&self) -> &str {
+        self.parts().map_or("", |(_, member)| member)
+    }
+
+    /// Generation and member id. As written: seven bytes of magic, the generation, the group's id and the member's, each
+    /// ended by a zero.
+    fn parts(&self) -> Option<(i32, &str)> {
+        let (generation, names) = self.written.get(7..)?.split_first_chunk()?;
+        let member = names.split(|byte| *byte == 0).nth(1)?;
+        Some((i32::from_ne_bytes(*generation), std::str::from_utf8(member).ok()?))
+    }
+}
+
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        unsafe { sys::rd_kafka_consumer_group_metadata_destroy(self.metadata) };
+    }
+}
+
+/// A consumer: of a group, or of what it assigns itself.
+pub(crate) struct Consumer {
+    client: *mut sys::rd_kafka_t,
+    queue: *mut sys::rd_kafka_queue_t,
+    told: *mut Mutex<Vec<Rebalance>>,
+}
+
+// A client of librdkafka may be used from any thread.
+unsafe impl Send for Consumer {}
+
+extern "C" fn rebalance(
+    client: *mut sys::rd_kafka_t,
+    code: Code,
+    partitions: *mut sys::rd_kafka_topic_partition_list_t,
+    told: *mut c_void,
+) {
+    let told: &Mutex<Vec<Rebalance>> = unsafe { &*told.cast() };
+    let news = if code == Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let nothing = List::new([]);
+        unsafe { sys::rd_kafka_assign(client, nothing.0) };
+        let partitions = List::read(partitions).into_iter().map(|(topic, partition, ..)| (topic, partition));
+        Rebalance::Assigned(partitions.collect(), Group::of(client))
+    } else {
+        unsafe { sys::rd_kafka_assign(client, null()) };
+        Rebalance::Revoked
+    };
+    told.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+    unsafe { sys::rd_kafka_yield(client) };
+}
+
+impl Consumer {
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let told = Box::into_raw(Box::new(Mutex::new(Vec::new())));
+        let made = client(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, settings, |conf| unsafe {
+            sys::rd_kafka_conf_set_rebalance_cb(conf, Some(rebalance));
+            sys::rd_kafka_conf_set_opaque(conf, told.cast());
+        });
+        let client = match made {
+            Ok(client) => client,
+            Err(error) => {
+                drop(unsafe { Box::from_raw(told) });
+                return Err(error);
+            }
+        };
+        let queue = unsafe {
+            sys::rd_kafka_poll_set_consumer(client);
+            sys::rd_kafka_queue_get_consumer(client)
+        };
+        Ok(Consumer { client, queue, told })
+    }
+
+    pub fn subscribe<'a>(&self, topics: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let topics = List::new(topics.into_iter().map(|topic| (topic, 0, 0)));
+        check(unsafe { sys::rd_kafka_subscribe(self.client, topics.0) }, "subscribing")
+    }
+
+    /// What the group decided since the last question.
+    pub fn rebalances(&self) -> Vec<Rebalance> {
+        std::mem::take(&mut unsafe { &*self.told }.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is something to take up.
+    pub fn has_rebalanced(&self) -> bool {
+        !unsafe { &*self.told }.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Reads these partitions from these offsets, and no others.
+    pub fn assign<'a>(&self, partitions: impl IntoIterator<Item = (&'a str, u32, u64)>) -> Result<()> {
+        let list = List::new(partitions.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())));
+        check(unsafe { sys::rd_kafka_assign(self.client, list.0) }, "assigning")
+    }
+
+    /// Waits at most `wait` for something to come, then takes what is there, `most` at most.
+    pub fn consume(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
+        let first = unsafe { sys::rd_kafka_consumer_poll(self.client, millis(wait)) };
+        if first.is_null() {
+            return 0;
+        }
+        self.meet(first, meet);
+        let mut batch: Vec<*mut sys::rd_kafka_message_t> = vec![null_mut(); most.saturating_sub(1)];
+        let taken = unsafe { sys::rd_kafka_consume_batch_queue(self.queue, 0, batch.as_mut_ptr(), batch.len()) };
+        let taken = usize::try_from(taken).unwrap_or(0);
+        batch.iter().take(taken).for_each(|message| self.meet(*message, meet));
+        taken + 1
+    }
+
+    fn meet(&self, message: *mut sys::rd_kafka_message_t, meet: &mut dyn FnMut(Met<'_>)) {
+        unsafe {
+            let seen = &*message;
+            let topic = if seen.rkt.is_null() { c"" } else { CStr::from_ptr(sys::rd_kafka_topic_name(seen.rkt)) };
+            let topic = topic.to_str().unwrap_or("");
+            let (partition, offset) = (seen.partition.cast_unsigned(), seen.offset.max(0).cast_unsigned());
+            meet(match seen.err {
+                Code::RD_KAFKA_RESP_ERR_NO_ERROR => Met::Record(Record {
+                    topic,
+                    partition,
+                    offset,
+                    key: bytes(seen.key, seen.key_len),
+                    value: bytes(seen.payload, seen.len),
+                    message: seen,
+                }),
+                Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Met::End { topic, partition, offset },
+                code => {
+                    let place = if topic.is_empty() { String::new() } else { format!("{topic}[{partition}]@{offset}: ") };
+                    Met::Failed(NativeError::new(self.fatal().unwrap_or(code), place + &text(sys::rd_kafka_message_errstr(seen))))
+                }
+            });
+            sys::rd_kafka_message_destroy(message);
+        }
+    }
+
+    fn fatal(&self) -> Option<Code> {
+        let mut said = [0 as c_char; 256];
+        let code = unsafe { sys::rd_kafka_fatal_error(self.client, said.as_mut_ptr(), said.len()) };
+        (code != Code::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(code)
+    }
+
+    /// Whether the broker told this member that another has its slot.
+    pub fn is_fenced(&self) -> bool {
+        self.fatal() == Some(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+    }
+
+    /// Our membership as of now.
+    pub fn group(&self) -> Option<Group> {
+        Group::of(self.client)
+    }
+
+    /// Offsets by `time`, one request per broker: -1 the end as this client's isolation sees it, -2 the first kept. Asks
+    /// again until `bound` has passed, for after an election the first answer is that we are behind.
+    pub fn offsets<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = (&'a str, u32)>,
+        time: i64,
+        bound: Duration,
+    ) -> Result<Vec<(String, u32, u64)>> {
+        let deadline = Instant::now() + bound;
+        let partitions: Vec<_> = partitions.into_iter().map(|(topic, partition)| (topic, partition, time)).collect();
+        loop {
+            match self.offsets_once(&partitions, deadline.saturating_duration_since(Instant::now())) {
+                Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
+                done => return done,
+            }
+        }
+    }
+
+    fn offsets_once(&self, partitions: &[(&str, u32, i64)], bound: Duration) -> Result<Vec<(String, u32, u64)>> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = List::new(partitions.iter().copied());
+        check(unsafe { sys::rd_kafka_offsets_for_times(self.client, list.0, millis(bound)) }, "asking for offsets")?;
+        let found = List::read(list.0).into_iter().map(|(topic, partition, offset, code)| {
+            check(code, &format!("asking for the offsets of {topic}[{partition}]"))?;
+            Ok((topic, partition, offset.max(0).cast_unsigned()))
+        });
+        found.collect()
+    }
+
+    /// Leaves in good order.
+    pub fn close(&self) {
+        unsafe { sys::rd_kafka_consumer_close(self.client) };
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        unsafe {
+            sys::rd_kafka_queue_destroy(self.queue);
+            sys::rd_kafka_destroy_flags(self.client, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+            drop(Box::from_raw(self.told));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! librdkafka as the engine uses it, and the only place that says `unsafe`: a consumer and a transactional producer, every
+//! call bounded, none that polls in slices.
+//!
+//! Why not the safe binding: its `flush`, and its `commit_transaction`, which calls it, wait in slices of 100 ms that do
+//! not return early, so that a commit takes seven times as long as it must. Here deliveries are reported as events and
+//! only where they fail, which lets librdkafka's own flush end with the last acknowledgement.
+//!
+//! A rebalance is answered within its callback with an assignment of nothing, and told to the caller; what to read, and
+//! from where, is assigned once the stores are ready. So a revocation never meets an open transaction: the engine is
+//! one thread, and it is here only between epochs.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::slice;
+use std::time::Duration;
+
+use rdkafka_sys as sys;
+use sys::rd_kafka_resp_err_t as Code;
+use thiserror::Error;
+
+use crate::settings::Settings;
+
+mod consumer;
+mod producer;
+
+pub(crate) use consumer::{Consumer, Group, Met, Rebalance, Record};
+pub(crate) use producer::Producer;
+
+/// A call failed.
+#[derive(Clone, Debug, Error)]
+#[error("{text}")]
+pub(crate) struct NativeError {
+    pub text: String,
+    pub fault: Fault,
+}
+
+/// What a failure means for whoever called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The transaction is certainly not committed, and may be aborted.
+    Abort,
+    /// Another producer has our transactional id, or the coordinator ended our transaction.
+    ProducerFenced,
+    /// Another consumer has our slot.
+    SlotFenced,
+    /// A record is larger than the producer or the topic takes.
+    TooLarge,
+    /// A position that the log does not hold.
+    OffsetLost,
+    /// Anything else: the outcome may be unknown.
+    Other,
+}
+
+impl NativeError {
+    fn new(code: Code, text: String) -> Self {
+        let fault = match code {
+            Code::RD_KAFKA_RESP_ERR__FENCED
+            | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
+            | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
+            Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
+            Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
+            Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Fault::OffsetLost,
+            _ => Fault::Other,
+        };
+        NativeError { text, fault }
+    }
+
+    fn of(code: Code, doing: &str) -> Self {
+        Self::new(code, format!("{doing}: {}", text(unsafe { sys::rd_kafka_err2str(code) })))
+    }
+}
+
+type Result<T> = std::result::Result<T, NativeError>;
+
+fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() { String::new() } else { unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned() }
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).expect("invariant: no zero is left")
+}
+
+fn millis(bound: Duration) -> c_int {
+    c_int::try_from(bound.as_millis()).unwrap_or(c_int::MAX)
+}
+
+fn check(code: Code, doing: &str) -> Result<()> {
+    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(NativeError::of(code, doing)) }
+}
+
+/// Takes an error object as its owner.
+fn check_error(error: *mut sys::rd_kafka_error_t, doing: &str) -> Result<()> {
+    if error.is_null() {
+        return Ok(());
+    }
+    let (code, said, abort) = unsafe {
+        let code = sys::rd_kafka_error_code(error);
+        let said = text(sys::rd_kafka_error_string(error));
+        let abort = sys::rd_kafka_error_txn_requires_abort(error) != 0;
+        sys::rd_kafka_error_destroy(error);
+        (code, said, abort)
+    };
+    let mut failed = NativeError::new(code, format!("{doing}: {said}"));
+    if abort && failed.fault == Fault::Other {
+        failed.fault = Fault::Abort;
+    }
+    Err(failed)
+}
+
+extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, _facility: *const c_char, line: *const c_char) {
+    let (name, line) = (text(unsafe { sys::rd_kafka_name(client) }), text(line));
+    match level {
+        0..=3 => tracing::error!(client = name, "{line}"),
+        4 => tracing::warn!(client = name, "{line}"),
+        5..=6 => tracing::info!(client = name, "{line}"),
+        _ => tracing::debug!(client = name, "{line}"),
+    }
+}
+
+/// A configured client; the configuration is handed over to it.
+fn client(kind: sys::rd_kafka_type_t, settings: &Settings, prepare: impl FnOnce(*mut sys::rd_kafka_conf_t)) -> Result<*mut sys::rd_kafka_t> {
+    let mut said = [0 as c_char; 512];
+    unsafe {
+        let conf = sys::rd_kafka_conf_new();
+        for (key, value) in settings {
+            let (key_c, value_c) = (c_string(key), c_string(value));
+            let set = sys::rd_kafka_conf_set(conf, key_c.as_ptr(), value_c.as_ptr(), said.as_mut_ptr(), said.len());
+            if set != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+                sys::rd_kafka_conf_destroy(conf);
+                return Err(NativeError { text: text(said.as_ptr()), fault: Fault::Other });
+            }
+        }
+        sys::rd_kafka_conf_set_log_cb(conf, Some(log));
+        prepare(conf);
+        let client = sys::rd_kafka_new(kind, conf, said.as_mut_ptr(), said.len());
+        if client.is_null() {
+            sys::rd_kafka_conf_destroy(conf);
+            return Err(NativeError { text: text(said.as_ptr()), fault: Fault::Other });
+        }
+        Ok(client)
+    }
+}
+
+/// Partitions with offsets, as librdkafka takes them.
+struct List(*mut sys::rd_kafka_topic_partition_list_t);
+
+impl List {
+    fn new<'a>(partitions: impl IntoIterator<Item = (&'a str, u32, i64)>) -> Self {
+        let list = unsafe { sys::rd_kafka_topic_partition_list_new(16) };
+        for (topic, partition, offset) in partitions {
+            unsafe {
+                let entry = sys::rd_kafka_topic_partition_list_add(list, c_string(topic).as_ptr(), partition.cast_signed());
+                (*entry).offset = offset;
+            }
+        }
+        List(list)
+    }
+
+    fn read(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<(String, u32, i64, Code)> {
+        if list.is_null() {
+            return Vec::new();
+        }
+        let entries = unsafe { slice::from_raw_parts((*list).elems, usize::try_from((*list).cnt).unwrap_or(0)) };
+        entries.iter().map(|entry| (text(entry.topic), entry.partition.cast_unsigned(), entry.offset, entry.err)).collect()
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) };
+    }
+}
+
+/// Memory of librdkafka's; absent where the pointer is null.
+unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
+    (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast(), size) })
+}

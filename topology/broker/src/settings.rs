@@ -1,0 +1,117 @@
+//! What each client is told, apart from what the user passes through. Our own words win: what they say is what the rules
+//! of exactly-once rest on.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+
+use crate::Options;
+
+/// librdkafka settings by name.
+pub(crate) type Settings = BTreeMap<String, String>;
+
+/// How long a process may be silent before the group gives its partitions away.
+const SESSION_TIMEOUT_MS: u32 = 6_000;
+/// How long a transaction may be open: it holds back every reader of committed records.
+pub(crate) const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
+
+impl Options {
+    /// The consumer group: a placement of the application.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("{}.{}", self.application, self.placement)
+    }
+
+    /// The transactional id: a slot of the application.
+    #[must_use]
+    pub fn transactional_id(&self) -> String {
+        format!("{}.{}", self.application, self.slot)
+    }
+
+    fn settings<const N: usize>(&self, ours: [(&str, String); N]) -> Settings {
+        client(&self.brokers, &self.client, ours)
+    }
+
+    /// The member of the group.
+    pub(crate) fn consumer(&self) -> Settings {
+        let mut settings = self.settings([
+            ("client.id", format!("{}.engine", self.transactional_id())),
+            ("group.id", self.group()),
+            ("group.instance.id", self.transactional_id()),
+            ("group.protocol", "classic".into()),
+            ("partition.assignment.strategy", "range".into()),
+            ("session.timeout.ms", SESSION_TIMEOUT_MS.to_string()),
+            ("heartbeat.interval.ms", (SESSION_TIMEOUT_MS / 4).to_string()),
+        ]);
+        settings.extend(reading("read_committed"));
+        settings
+    }
+
+    /// The engine's producer.
+    pub(crate) fn producer(&self) -> Settings {
+        self.settings([
+            ("client.id", format!("{}.engine", self.transactional_id())),
+            ("transactional.id", self.transactional_id()),
+            ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()),
+            ("enable.idempotence", "true".into()),
+            ("acks", "all".into()),
+            ("delivery.report.only.error", "true".into()),
+            ("linger.ms", "2".into()),
+            ("message.max.bytes", self.message_max_bytes()),
+            // An epoch is bounded by its inputs; a queue that is full in the middle of one helps nobody.
+            ("queue.buffering.max.messages", "0".into()),
+            ("queue.buffering.max.kbytes", "1048576".into()),
+        ])
+    }
+
+    /// The producer of what the edge submits.
+    pub(crate) fn submitter(&self) -> ClientConfig {
+        let settings = self.settings([
+            ("client.id", format!("{}.edge", self.transactional_id())),
+            ("enable.idempotence", "true".into()),
+            ("acks", "all".into()),
+            ("linger.ms", "1".into()),
+            ("message.timeout.ms", "30000".into()),
+            ("message.max.bytes", self.message_max_bytes()),
+        ]);
+        settings.into_iter().collect()
+    }
+
+    /// Room for a record's framing beside its key and value.
+    fn message_max_bytes(&self) -> String {
+        (self.max_record + 16_384).to_string()
+    }
+}
+
+/// A client of `brokers`, with what the user passes through and then `ours`.
+pub(crate) fn client<const N: usize>(brokers: &str, passed: &BTreeMap<String, String>, ours: [(&str, String); N]) -> Settings {
+    let mut settings = Settings::from([("reconnect.backoff.max.ms".to_owned(), "1000".to_owned())]);
+    settings.extend(passed.clone());
+    settings.insert("bootstrap.servers".into(), brokers.to_owned());
+    settings.extend(ours.map(|(key, value)| (key.to_owned(), value)));
+    settings
+}
+
+/// A reader that assigns itself what it reads. It is in no group; librdkafka wants a name all the same.
+pub(crate) fn reader(brokers: &str, passed: &BTreeMap<String, String>, isolation: &str) -> Settings {
+    let mut settings = client(brokers, passed, [("group.id", "tributary.reader".into())]);
+    settings.extend(reading(isolation));
+    settings
+}
+
+/// What all readers share: positions are ours, ends are told, and what is fetched ahead is bounded.
+fn reading(isolation: &str) -> Settings {
+    [
+        ("isolation.level", isolation),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("auto.offset.reset", "error"),
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "16777216"),
+        ("fetch.wait.max.ms", "100"),
+        ("fetch.error.backoff.ms", "50"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}

@@ -1,0 +1,226 @@
+//! The stores: one RocksDB per node, whose keys begin with the partition, so that a node's folder can be thrown away
+//! alone. A node's changes of an epoch are one batch, with a row per task that says up to where the changelog is in it.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::{BlockBasedOptions, Cache, DB, DBRawIterator, ReadOptions, Snapshot, WriteBatch, WriteBufferManager};
+use tributary_flow::store::{StoreFailure, Visit};
+use tributary_flow::{Node, Store, Stores, Timestamp};
+
+use crate::StartError;
+
+/// No partition has this number: rows of the driver.
+const DRIVER: u32 = u32::MAX;
+
+/// What a store knows of its own past, per task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The application's partition count when the store was made.
+    pub partitions: u32,
+    /// Everything in the changelog below this offset is in the store.
+    pub changelog: u64,
+    /// When the store last advanced.
+    pub advanced: Timestamp,
+    /// Names this history of the state: inherited through the changelog, new after a rebuild from inputs. Zeros until
+    /// the first epoch has written it.
+    pub lineage: [u8; 16],
+}
+
+impl Row {
+    const VERSION: u8 = 1;
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = vec![Self::VERSION];
+        out.extend_from_slice(&self.partitions.to_be_bytes());
+        out.extend_from_slice(&self.changelog.to_be_bytes());
+        out.extend_from_slice(&self.advanced.0.to_be_bytes());
+        out.extend_from_slice(&self.lineage);
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (partitions, rest) = rest.split_first_chunk()?;
+        let (changelog, rest) = rest.split_first_chunk()?;
+        let (advanced, lineage) = rest.split_first_chunk()?;
+        (*version == Self::VERSION).then_some(Row {
+            partitions: u32::from_be_bytes(*partitions),
+            changelog: u64::from_be_bytes(*changelog),
+            advanced: Timestamp(i64::from_be_bytes(*advanced)),
+            lineage: lineage.try_into().ok()?,
+        })
+    }
+}
+
+/// The stores of every task that this process may own.
+#[derive(Default)]
+pub(crate) struct NodeStores(BTreeMap<(&'static str, u32), TaskStore>);
+
+impl NodeStores {
+    /// Opens the store of every node; one cache and one budget of write buffers serve all.
+    pub fn open(folder: &Path, nodes: &[&'static Node], partitions: u32, cache_bytes: usize) -> Result<Self, StartError> {
+        let cache = Cache::new_lru_cache(cache_bytes);
+        let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(cache_bytes / 2, false, cache.clone());
+        let mut stores = BTreeMap::new();
+        for node in nodes {
+            let folder = folder.join(node.name);
+            let open = || -> Result<DB, String> {
+                std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+                DB::open(&options(&cache, &buffers), &folder).map_err(|error| error.to_string())
+            };
+            let db = Arc::new(open().map_err(|reason| StartError::Store { folder: folder.clone(), reason })?);
+            for partition in 0..partitions {
+                stores.insert((node.name, partition), TaskStore { db: db.clone(), partition });
+            }
+        }
+        Ok(NodeStores(stores))
+    }
+
+    /// The store of a task.
+    pub fn get(&self, node: &'static str, partition: u32) -> Option<&TaskStore> {
+        self.0.get(&(node, partition))
+    }
+
+    /// Writes batches, one per node.
+    pub fn write(&self, batches: Batches) -> Result<(), rocksdb::Error> {
+        for (node, batch) in batches.0 {
+            if let Some(store) = self.0.get(&(node, 0)) {
+                store.db.write(batch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stores for NodeStores {
+    fn store(&self, node: &'static Node, partition: u32) -> &dyn Store {
+        self.0.get(&(node.name, partition)).expect("invariant: every task of the process has a store")
+    }
+}
+
+fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_manager(buffers);
+    options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    options.set_max_open_files(256);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+/// Changes to several stores, by node.
+#[derive(Default)]
+pub(crate) struct Batches(BTreeMap<&'static str, WriteBatch>);
+
+impl Batches {
+    pub fn put(&mut self, node: &'static str, partition: u32, key: &[u8], value: Option<&[u8]>) {
+        let batch = self.0.entry(node).or_default();
+        match value {
+            Some(value) => batch.put(prefixed(partition, key), value),
+            None => batch.delete(prefixed(partition, key)),
+        }
+    }
+
+    pub fn row(&mut self, node: &'static str, partition: u32, row: &Row) {
+        self.put(node, DRIVER, &partition.to_be_bytes(), Some(&row.encode()));
+    }
+
+    /// Forgets everything a store holds of a task.
+    pub fn wipe(&mut self, node: &'static str, partition: u32) {
+        self.put(node, DRIVER, &partition.to_be_bytes(), None);
+        let batch = self.0.entry(node).or_default();
+        batch.delete_range(prefixed(partition, &[]), prefixed(partition + 1, &[]));
+    }
+}
+
+fn prefixed(partition: u32, key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + key.len());
+    out.extend_from_slice(&partition.to_be_bytes());
+    out.extend_from_slice(key);
+    out
+}
+
+/// The state of one task: the committed one.
+#[derive(Clone)]
+pub(crate) struct TaskStore {
+    db: Arc<DB>,
+    partition: u32,
+}
+
+impl TaskStore {
+    pub fn new(db: Arc<DB>, partition: u32) -> Self {
+        TaskStore { db, partition }
+    }
+
+    /// What the store knows of its past; nothing where it is new or cannot be read.
+    pub fn row(&self) -> Result<Option<Row>, rocksdb::Error> {
+        let row = self.db.get_pinned(prefixed(DRIVER, &self.partition.to_be_bytes()))?;
+        Ok(row.and_then(|bytes| Row::decode(&bytes)))
+    }
+
+    /// The state as of one commit, however long one looks.
+    pub fn view(&self) -> View<'_> {
+        View { snapshot: self.db.snapshot(), partition: self.partition }
+    }
+}
+
+/// The state as of one commit.
+pub(crate) struct View<'a> {
+    snapshot: Snapshot<'a>,
+    partition: u32,
+}
+
+fn or_raise<T, E: Display>(read: Result<T, E>) -> T {
+    read.unwrap_or_else(|error| StoreFailure::raise(error.to_string()))
+}
+
+impl Store for TaskStore {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        or_raise(self.db.get_pinned(prefixed(self.partition, key))).map(|value| value.to_vec())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
+        let bounds = bounds(self.partition, from, to);
+        walk(self.db.raw_iterator_opt(bounds), reverse, visit);
+    }
+}
+
+impl Store for View<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        or_raise(self.snapshot.get_pinned(prefixed(self.partition, key))).map(|value| value.to_vec())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
+        let bounds = bounds(self.partition, from, to);
+        walk(self.snapshot.raw_iterator_opt(bounds), reverse, visit);
+    }
+}
+
+fn bounds(partition: u32, from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(prefixed(partition, from));
+    // An iterator whose bounds are the wrong way round is asked for nothing.
+    options.set_iterate_upper_bound(prefixed(partition, to.max(from)));
+    options
+}
+
+fn walk(mut rows: DBRawIterator<'_>, reverse: bool, visit: &mut Visit<'_>) {
+    if reverse { rows.seek_to_last() } else { rows.seek_to_first() }
+    while let Some((key, value)) = rows.item() {
+        if visit(&key[4..], value) == ControlFlow::Break(()) {
+            return;
+        }
+        if reverse { rows.prev() } else { rows.next() }
+    }
+    or_raise(rows.status());
+}

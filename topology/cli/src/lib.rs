@@ -1,0 +1,222 @@
+//! The `tributary` binary, as a library that tests can call: the command line, and what each command does.
+//!
+//! Processors, drivers and the API know nothing of each other; here they are put together ([`wiring`]) and run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub mod audit;
+pub mod config;
+pub mod decode;
+pub mod http;
+pub mod kafka;
+pub mod load;
+pub mod managed;
+pub mod replay;
+pub mod source;
+pub mod topics;
+pub mod topology;
+pub mod up;
+pub mod verify;
+pub mod wiring;
+
+use config::{Config, Flags};
+
+/// A Kafka-native payments core: commands in by Kafka or HTTP, read models out by HTTP, topics replayed to recover.
+#[derive(Parser, Debug)]
+#[command(name = "tributary", version, max_term_width = 110, after_help = "\
+Try it:  tributary up --demo        one process, no Kafka, an API on http://127.0.0.1:8080
+         tributary up --kafka       the same on a local Apache Kafka
+         tributary verify           every law over every topic")]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run everything in one process: the embedded driver, or Kafka with --kafka or --brokers.
+    Up(up::Up),
+    /// Run some nodes of the graph on a Kafka cluster.
+    Node {
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
+    /// The graph, and a cluster compared with it.
+    Topology {
+        #[command(subcommand)]
+        command: topology::TopologyCommand,
+    },
+    /// Send the commands of a JSONL file to a topic, through a running API.
+    Produce {
+        /// A topic of commands, as accounts.commands.v1.
+        topic: String,
+        /// One command a line: {"id": "…", "body": {"type": "OpenAccount", …}}.
+        #[arg(long)]
+        file: PathBuf,
+    },
+    /// Send generated payments and measure from command to outcome.
+    Load(load::Plan),
+    /// Recompute a node's decisions from its journal and compare them byte for byte.
+    Replay {
+        /// A node, or `all`.
+        node: String,
+        /// Compare from this time on, as 2026-01-31T00:00:00Z.
+        #[arg(long, value_parser = timestamp)]
+        from: Option<tributary_flow::Timestamp>,
+        /// Compare up to this time.
+        #[arg(long, value_parser = timestamp)]
+        to: Option<tributary_flow::Timestamp>,
+        /// Print every record that differs, not only the first ten.
+        #[arg(long)]
+        diff: bool,
+    },
+    /// Check every law over every topic; exit 1 with the place of each violation.
+    Verify,
+    /// Read topics.
+    Topic {
+        #[command(subcommand)]
+        command: TopicCommand,
+    },
+    /// Records that could not be taken.
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum NodeCommand {
+    /// Run these nodes until told to stop.
+    Run {
+        /// Nodes, as `tributary topology show` lists them.
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum TopicCommand {
+    /// Print records, decoded, as JSON lines.
+    Tail {
+        /// A topic of the graph, or tributary.dlq.v1.
+        topic: String,
+        /// Begin with the last N records of each partition instead of the first.
+        #[arg(long, value_name = "N")]
+        last: Option<u64>,
+        /// Go on as records come in.
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum DlqCommand {
+    /// One line per dead letter.
+    List,
+    /// One dead letter in full.
+    Show {
+        /// PARTITION:OFFSET, as `dlq list` prints it.
+        #[arg(value_parser = topics::letter_place)]
+        place: (u32, u64),
+    },
+}
+
+fn timestamp(text: &str) -> Result<tributary_flow::Timestamp, String> {
+    let parsed: jiff::Timestamp = text.parse().map_err(|error| format!("{error}; write it as 2026-01-31T00:00:00Z"))?;
+    Ok(tributary_flow::Timestamp(parsed.as_microsecond()))
+}
+
+/// Runs the command line. Exit 0: done; 1: a law is broken; 2: it could not be done, with one line that says why.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tributary: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    let config = Config::resolve(&cli.flags)?;
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| anyhow::anyhow!("log: {error}"))?;
+    // A second subscriber means that a test has set its own.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+    match &cli.command {
+        Command::Up(args) => up::up(&config, args)?,
+        Command::Node { command: NodeCommand::Run { nodes } } => kafka::run_nodes(&config, nodes)?,
+        Command::Topology { command } => return topology::run(&config, command),
+        Command::Produce { topic, file } => topics::produce(&config, topic, file)?,
+        Command::Load(plan) => run_load(&config, plan)?,
+        Command::Replay { node, from, to, diff } => {
+            let all = replay::Span::ALL;
+            let span = replay::Span { from: from.unwrap_or(all.from), to: to.unwrap_or(all.to) };
+            return run_replay(&config, node, span, *diff);
+        }
+        Command::Verify => {
+            let source = source::Source::open(&config)?;
+            let decoder = decode::Decoder::new(source.registry.clone());
+            let report = audit::run(source.log.as_ref(), source.states.as_ref(), decoder, true)?;
+            return Ok(ExitCode::from(u8::from(!report.violations.is_empty())));
+        }
+        Command::Topic { command: TopicCommand::Tail { topic, last, follow } } => topics::tail(&config, topic, *last, *follow)?,
+        Command::Dlq { command: DlqCommand::List } => topics::dead_letters(&config, None)?,
+        Command::Dlq { command: DlqCommand::Show { place } } => topics::dead_letters(&config, Some(*place))?,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "tributary", &mut std::io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_load(config: &Config, plan: &load::Plan) -> Result<()> {
+    let running = match &config.brokers {
+        Some(_) => kafka::client(config)?,
+        None => up::embedded(config)?,
+    };
+    let figures = load::run(running.platform.as_ref(), running.log.as_ref(), &running.registry, plan, false);
+    (running.stop)();
+    println!("{}", figures?.summary());
+    Ok(())
+}
+
+fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Result<ExitCode> {
+    let source = source::Source::open(config)?;
+    let nodes = if node == "all" { tributary_graph::NODES.to_vec() } else { vec![decode::node(node)?] };
+    let mut identical = true;
+    for node in nodes {
+        let report = replay::replay(source.log.as_ref(), node, source.registry.clone(), span, false)?;
+        identical &= report.identical();
+        println!(
+            "{}: {} epochs, {} records identical, {} recomputed and not found, {} found and not recomputed",
+            node.name, report.epochs, report.equal, report.missing.len(), report.surplus.len()
+        );
+        for (build, epochs) in &report.foreign {
+            println!("  {epochs} epochs were decided by another build: {build}");
+        }
+        let limit = if diff { usize::MAX } else { 10 };
+        report.missing.iter().take(limit).for_each(|place| println!("  recomputed, not found: {place}"));
+        report.surplus.iter().take(limit).for_each(|place| println!("  found, not recomputed: {place}"));
+        for (partition, digest) in &report.digests {
+            let mut live = None;
+            source.states.with_state(node, *partition, &mut |store| live = Some(tributary_flow::reader::digest(store)))?;
+            let same = live.map(|live| if live == *digest { "equal to the store" } else { "NOT the store's" });
+            identical &= live.is_none_or(|live| live == *digest);
+            println!("  state {}[{partition}] {} {}", node.name, hex::encode(digest), same.unwrap_or("(no store here)"));
+        }
+    }
+    Ok(ExitCode::from(u8::from(!identical)))
+}

@@ -1,0 +1,243 @@
+//! `load`: a seeded generator that sends payments and measures from command to outcome, as a client sees it.
+//!
+//! The schedule is open: a payment that is sent late because the system is slow still counts from the moment it was due.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+use tributary_flow::platform::SubmitError;
+use tributary_flow::{Log, Logged, Platform, Registry};
+use tributary_graph::{ACCOUNTS_EVENTS, TRANSACTIONS_EVENTS};
+use tributary_schemas::accounts::AccountEvent;
+use tributary_schemas::transactions::TransactionEvent;
+
+use crate::decode::Decoder;
+use crate::wiring::wall_clock;
+
+pub mod plan;
+
+pub use plan::Plan;
+use plan::{Maker, Ready};
+
+/// Most commands sent and not yet durable.
+const UNACKNOWLEDGED: u64 = 8_000;
+/// How long the last outcomes may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a load measured.
+#[derive(Debug)]
+pub struct Figures {
+    /// Payments sent.
+    pub sent: u64,
+    /// Outcomes, by kind.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// From the first payment to the last outcome.
+    pub took: Duration,
+    /// Command to outcome, in microseconds.
+    pub latency: Histogram<u64>,
+}
+
+impl Figures {
+    /// Payments per second, to the outcome.
+    pub fn rate(&self) -> u64 {
+        let outcomes: u64 = self.outcomes.values().sum();
+        (u128::from(outcomes) * 1_000_000 / self.took.as_micros().max(1)) as u64
+    }
+
+    /// The figures in one paragraph.
+    pub fn summary(&self) -> String {
+        let at = |quantile| Duration::from_micros(self.latency.value_at_quantile(quantile));
+        let kinds: Vec<_> = self.outcomes.iter().map(|(kind, many)| format!("{many} {kind}")).collect();
+        format!(
+            "{} payments sent, {} in {:.1?}: {} payments/s; command to outcome p50 {:.1?}, p95 {:.1?}, p99 {:.1?}, max {:.1?}",
+            self.sent,
+            kinds.join(", "),
+            self.took,
+            self.rate(),
+            at(0.5),
+            at(0.95),
+            at(0.99),
+            Duration::from_micros(self.latency.max()),
+        )
+    }
+}
+
+/// Counts commands that are not yet durable, and keeps the first error.
+#[derive(Default)]
+struct Flight {
+    open: AtomicU64,
+    failure: Mutex<Option<SubmitError>>,
+    landed: Condvar,
+}
+
+/// Sends a load and waits for every outcome.
+///
+/// # Errors
+/// A command is not taken, or outcomes stay away.
+pub fn run(platform: &dyn Platform, log: &dyn Log, registry: &Arc<dyn Registry>, plan: &Plan, quiet: bool) -> Result<Figures> {
+    plan::check_run(&plan.run)?;
+    let sender = Sender { platform, flight: Arc::default() };
+    let mut maker = Maker::new(plan, registry.as_ref());
+    let decoder = Decoder::new(registry.clone());
+    let bar = |what, len| {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(len) };
+        let style = ProgressStyle::with_template("{msg:9} {bar:40} {percent}% {human_pos}/{human_len}, {per_sec}, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.with_message(what)
+    };
+
+    let mut opened = Outcomes::new(log, &ACCOUNTS_EVENTS, decoder.clone())?;
+    let accounts = bar("accounts", u64::from(plan.accounts));
+    for index in 0..plan.accounts {
+        sender.send(maker.open(index, wall_clock()))?;
+    }
+    opened.wait(u64::from(plan.accounts), &accounts, |decoder, record| {
+        Ok(match decoder.body::<AccountEvent>(&ACCOUNTS_EVENTS, record)?.1 {
+            AccountEvent::AccountOpened(opened) if !opened.system => Some((opened.account_id.to_string(), "opened")),
+            AccountEvent::AccountRefused(refused) => bail!("account {} was refused: {:?}", refused.account_id, refused.reason),
+            _ => None,
+        })
+    }, |_, _| {})?;
+
+    let mut ended = Outcomes::new(log, &TRANSACTIONS_EVENTS, decoder)?;
+    let funds = bar("funds", u64::from(plan.accounts));
+    for index in 0..plan.accounts {
+        sender.send(maker.fund(index, wall_clock()))?;
+    }
+    ended.wait(u64::from(plan.accounts), &funds, outcome, |_, _| {})?;
+
+    let payments = bar("payments", u64::from(plan.payments));
+    let due: Mutex<HashMap<String, Instant>> = Mutex::new(HashMap::with_capacity(plan.payments as usize));
+    let mut latency = Histogram::new_with_bounds(1, 3_600_000_000, 3).context("invariant: bounds of the histogram")?;
+    let start = Instant::now();
+    let (outcomes, took) = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            for number in 0..plan.payments {
+                let at = match plan.rate {
+                    Some(rate) => start + Duration::from_micros(u64::from(number) * 1_000_000 / u64::from(rate.max(1))),
+                    None => Instant::now(),
+                };
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+                let ready = maker.pay(number, wall_clock());
+                due.lock().unwrap_or_else(PoisonError::into_inner).insert(ready.key.clone(), at);
+                sender.send(ready)?;
+            }
+            Ok(())
+        });
+        let outcomes = ended.wait(u64::from(plan.payments), &payments, outcome, |id, seen| {
+            if let Some(at) = due.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
+                latency.saturating_record(seen.saturating_duration_since(at).as_micros() as u64);
+            }
+        });
+        let took = start.elapsed();
+        match sending.join() {
+            Ok(sent) => sent.and(outcomes).map(|outcomes| (outcomes, took)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    Ok(Figures { sent: u64::from(plan.payments), outcomes, took, latency })
+}
+
+/// The end of a transaction, if the record is one.
+fn outcome(decoder: &Decoder, record: &Logged) -> Result<Option<(String, &'static str)>> {
+    use TransactionEvent as E;
+    let ended = match decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, record)?.1 {
+        E::TransactionCompleted(end) => (end.transaction_id, "completed"),
+        E::TransactionFailed(end) => (end.transaction_id, "failed"),
+        E::TransactionCancelled(end) => (end.transaction_id, "cancelled"),
+        E::TransactionExpired(end) => (end.transaction_id, "expired"),
+        E::TransactionOnHold(on_hold) => (on_hold.transaction_id, "on hold"),
+        E::TransactionRefused(refused) => (refused.transaction_id, "refused"),
+        _ => return Ok(None),
+    };
+    Ok(Some((ended.0.to_string(), ended.1)))
+}
+
+struct Sender<'a> {
+    platform: &'a dyn Platform,
+    flight: Arc<Flight>,
+}
+
+impl Sender<'_> {
+    fn send(&self, ready: Ready) -> Result<()> {
+        let mut failure = self.flight.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.flight.open.load(Ordering::Acquire) >= UNACKNOWLEDGED && failure.is_none() {
+            failure = self.flight.landed.wait(failure).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(failure) = failure.as_ref() {
+            bail!("a command was not taken: {failure}");
+        }
+        drop(failure);
+        self.flight.open.fetch_add(1, Ordering::AcqRel);
+        let flight = self.flight.clone();
+        self.platform.submit(
+            ready.topic,
+            &ready.key,
+            ready.value,
+            Box::new(move |done| {
+                let mut failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                *failure = failure.take().or(done.err());
+                flight.open.fetch_sub(1, Ordering::AcqRel);
+                flight.landed.notify_all();
+            }),
+        );
+        Ok(())
+    }
+}
+
+/// Reads a topic's new records as they are committed.
+struct Outcomes<'a> {
+    log: &'a dyn Log,
+    topic: tributary_flow::TopicRef,
+    next: Vec<u64>,
+    decoder: Decoder,
+}
+
+impl<'a> Outcomes<'a> {
+    fn new(log: &'a dyn Log, topic: tributary_flow::TopicRef, decoder: Decoder) -> Result<Self> {
+        let ends = (0..log.partitions()).map(|partition| Ok(log.range(topic.name, partition)?.end));
+        Ok(Outcomes { log, topic, next: ends.collect::<Result<_>>()?, decoder })
+    }
+
+    fn wait(
+        &mut self,
+        wanted: u64,
+        bar: &ProgressBar,
+        outcome: impl Fn(&Decoder, &Logged) -> Result<Option<(String, &'static str)>>,
+        mut seen: impl FnMut(&str, Instant),
+    ) -> Result<BTreeMap<&'static str, u64>> {
+        let mut outcomes = BTreeMap::new();
+        let mut found = 0;
+        let mut last = Instant::now();
+        while found < wanted {
+            let before = found;
+            for (partition, next) in self.next.iter_mut().enumerate() {
+                let records = self.log.read(self.topic.name, partition as u32, *next, 2_000)?;
+                let now = Instant::now();
+                for record in &records {
+                    *next = record.offset + 1;
+                    if let Some((id, kind)) = outcome(&self.decoder, record)? {
+                        *outcomes.entry(kind).or_default() += 1;
+                        found += 1;
+                        seen(&id, now);
+                    }
+                }
+            }
+            bar.set_position(found);
+            if found > before {
+                last = Instant::now();
+            } else if last.elapsed() > PATIENCE {
+                bail!("{found} of {wanted} outcomes, and none for {PATIENCE:?}: were these ids used before? (--run names a run)");
+            } else {
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        }
+        bar.finish_and_clear();
+        Ok(outcomes)
+    }
+}

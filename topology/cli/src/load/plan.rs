@@ -1,0 +1,156 @@
+//! What a load is made of: accounts, and payments between them, all from one seed.
+
+use clap::Args;
+use tributary_flow::{Body, CommandHeader, Header, Registry, Timestamp, TopicRef, door};
+use tributary_graph::{ACCOUNTS_COMMANDS, TRANSACTIONS_COMMANDS};
+use tributary_schemas::accounts::{AccountCommand, OpenAccount};
+use tributary_schemas::transactions::{CreateTransaction, Leg, TransactionCommand};
+use tributary_schemas::{AccountId, AccountKind, Amount, Currency, Money, Side, TransactionId};
+
+/// The shape of a load.
+#[derive(Args, Clone, Debug)]
+pub struct Plan {
+    /// Accounts to open and fund.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub accounts: u32,
+    /// Payments to send.
+    #[arg(long, default_value_t = 100_000)]
+    pub payments: u32,
+    /// Payments per second, on a schedule that does not wait for answers; as fast as they are taken where absent.
+    #[arg(long)]
+    pub rate: Option<u32>,
+    /// How unevenly payers and payees are drawn: the exponent of a Zipf distribution, in hundredths; 0 is even.
+    #[arg(long, default_value_t = 0, value_name = "HUNDREDTHS", value_parser = clap::value_parser!(u32).range(..=500))]
+    pub skew: u32,
+    /// Payments per thousand that ask for more than there is.
+    #[arg(long, default_value_t = 10, value_name = "PER MILLE", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub refusals: u32,
+    /// Everything is drawn from this.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// First part of every id; a run with ids that were used before changes nothing.
+    #[arg(long, default_value = "load")]
+    pub run: String,
+}
+
+/// The load's currency.
+pub const CURRENCY: Currency = Currency::of("EUR");
+
+/// What each account begins with: 10,000.00.
+const FUNDS: Amount = Amount(10_000 * Amount::UNIT);
+
+/// A command ready to be sent.
+pub struct Ready {
+    /// Topic.
+    pub topic: TopicRef,
+    /// Key.
+    pub key: String,
+    /// Framed value.
+    pub value: Vec<u8>,
+}
+
+/// Draws: splitmix64. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+#[derive(Clone, Debug)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// The sequence of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Draw(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`. The bias of the remainder is under 2^-32 for the sizes drawn here.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+/// Turns a plan into commands.
+pub struct Maker<'a> {
+    plan: &'a Plan,
+    registry: &'a dyn Registry,
+    draw: Draw,
+    /// Cumulative weights of the accounts, for a skewed draw.
+    weights: Vec<u64>,
+}
+
+impl<'a> Maker<'a> {
+    /// The commands of `plan`.
+    pub fn new(plan: &'a Plan, registry: &'a dyn Registry) -> Self {
+        let mut sum = 0;
+        let weights = (1..=u64::from(plan.accounts)).map(|rank| {
+            sum += zipf_weight(rank, plan.skew);
+            sum
+        });
+        Maker { plan, registry, draw: Draw::new(plan.seed), weights: weights.collect() }
+    }
+
+    fn account(&self, index: u32) -> AccountId {
+        AccountId::parse(&format!("{}-{index:06}", self.plan.run)).expect("invariant: the run's name was checked")
+    }
+
+    fn drawn(&mut self) -> u32 {
+        let total = self.weights.last().copied().unwrap_or(1);
+        let point = self.draw.below(total);
+        self.weights.partition_point(|sum| *sum <= point) as u32
+    }
+
+    /// Opens an account.
+    pub fn open(&self, index: u32, now: Timestamp) -> Ready {
+        let open = OpenAccount::new(self.account(index), AccountKind::Liability, CURRENCY);
+        self.ready(&ACCOUNTS_COMMANDS, format!("{}-open", open.account_id), AccountCommand::from(open), now)
+    }
+
+    /// Funds an account from the outside world.
+    pub fn fund(&self, index: u32, now: Timestamp) -> Ready {
+        let world = AccountId::parse(&format!("world:{CURRENCY}")).expect("invariant: a system account");
+        self.transfer(format!("{}-f{index:06}", self.plan.run), world, self.account(index), FUNDS, now)
+    }
+
+    /// The next payment.
+    pub fn pay(&mut self, number: u32, now: Timestamp) -> Ready {
+        let payer = self.drawn();
+        let mut payee = self.drawn();
+        if payee == payer {
+            payee = (payer + 1) % self.plan.accounts;
+        }
+        let refused = self.draw.below(1_000) < u64::from(self.plan.refusals);
+        let cents = if refused { 100_000_000 } else { 1 + self.draw.below(2_000) };
+        let amount = Amount(i128::from(cents) * 100);
+        self.transfer(format!("{}-p{number:08}", self.plan.run), self.account(payer), self.account(payee), amount, now)
+    }
+
+    fn transfer(&self, id: String, from: AccountId, to: AccountId, amount: Amount, now: Timestamp) -> Ready {
+        let transaction = TransactionId::parse(&id).expect("invariant: the run's name was checked");
+        let leg = |account_id, side| Leg { account_id, side, amount: Money::of(amount, CURRENCY) };
+        // Both accounts are liabilities: a debit lowers the payer's.
+        let create = CreateTransaction::new(transaction, vec![leg(from, Side::Debit), leg(to, Side::Credit)]);
+        self.ready(&TRANSACTIONS_COMMANDS, id, TransactionCommand::from(create), now)
+    }
+
+    fn ready<B: Body>(&self, topic: TopicRef, id: String, body: B, time: Timestamp) -> Ready {
+        let mut value = door::frame(self.registry.id(topic.schema));
+        body.encode(&Header::Command(CommandHeader { id, time, ..CommandHeader::default() }), &mut value);
+        Ready { topic, key: body.key().to_owned(), value }
+    }
+}
+
+/// `2^32 / rank^(skew/100)`, at least one.
+#[allow(clippy::float_arithmetic, reason = "weights of a random draw, no money")]
+fn zipf_weight(rank: u64, skew: u32) -> u64 {
+    ((4_294_967_296.0 / (rank as f64).powf(f64::from(skew) / 100.0)) as u64).max(1)
+}
+
+/// Refuses a run's name that could not begin an id.
+pub fn check_run(run: &str) -> anyhow::Result<()> {
+    AccountId::parse(&format!("{run}-000000")).map(drop).map_err(|error| anyhow::anyhow!("--run: {error}"))
+}

@@ -1,0 +1,5 @@
+//! `tributary`: see the library.
+
+fn main() -> std::process::ExitCode {
+    tributary_cli::main()
+}

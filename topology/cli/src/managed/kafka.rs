@@ -1,0 +1,180 @@
+//! A local Apache Kafka 4.3.1: one KRaft node on loopback, its data kept in a folder across restarts.
+//!
+//! The jars come from Maven Central (44 MB, into the cache, once); nothing is installed and no script of Kafka's is
+//! used. A start takes about four seconds. One folder serves one process at a time: a lock on it is held as long as
+//! the [`Kafka`] lives, so a second start is refused by name and a left-over broker is known to be an orphan.
+//!
+//! Deliberately absent: several brokers, TLS, users, and any tool to administer topics (the engine creates its own).
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use rustix::fs::{FlockOperation, flock};
+
+use super::process::{Process, Program, stop_orphan};
+use super::{cache_dir, free_port, is_free, java, maven};
+
+/// The version that is run.
+pub const VERSION: &str = "4.3.1";
+
+const POM: &str = include_str!("kafka-pom.xml");
+const PROPERTIES: &str = include_str!("server.properties");
+const READY: Duration = Duration::from_secs(60);
+
+/// How to run it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the jars are kept; fetched when missing.
+    pub jars: PathBuf,
+    /// Where the broker keeps its data, its configuration and its log.
+    pub data: PathBuf,
+    /// The port to listen on; a free one where absent.
+    pub port: Option<u16>,
+    /// The most heap the virtual machine may use, in MiB.
+    pub heap_mib: u32,
+}
+
+impl Options {
+    /// The defaults, with data in this folder.
+    pub fn new(data: impl Into<PathBuf>) -> Result<Self> {
+        let jars = cache_dir()?.join(format!("kafka-{VERSION}"));
+        Ok(Self { jars, data: data.into(), port: None, heap_mib: 1024 })
+    }
+
+    /// Listens on this port.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        Self { port: Some(port), ..self }
+    }
+}
+
+/// A running broker, stopped on drop.
+#[derive(Debug)]
+pub struct Kafka {
+    /// Its address, as clients want it.
+    pub bootstrap: String,
+    port: u16,
+    program: Program,
+    process: Process,
+    _lock: File,
+}
+
+impl Kafka {
+    /// Fetches, formats and configures what is missing, starts the broker, and waits until it answers.
+    pub fn start(options: Options) -> Result<Self> {
+        let Options { jars, data, port, heap_mib } = options;
+        let java = java::find(17)?;
+        maven::dependencies("Apache Kafka 4.3.1", POM, &jars)?;
+        std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        let data = data.canonicalize()?;
+        let lock = lock(&data)?;
+        let port = match port {
+            None => free_port()?,
+            Some(port) => port,
+        };
+        let class_path = format!("{}/*", jars.display());
+        let properties = data.join("server.properties");
+        let text = PROPERTIES
+            .replace("{port}", &port.to_string())
+            .replace("{controller}", &free_port()?.to_string())
+            .replace("{data}", &data.display().to_string());
+        std::fs::write(&properties, text)?;
+        format_storage(&java, &class_path, &data, &properties)?;
+        let program = Program {
+            name: "Apache Kafka",
+            path: java,
+            arguments: vec![
+                format!("-Xmx{heap_mib}m").into(),
+                "-Dorg.slf4j.simpleLogger.showDateTime=true".into(),
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS".into(),
+                "-cp".into(),
+                class_path.into(),
+                "kafka.Kafka".into(),
+                properties.into(),
+            ],
+            log: data.join("kafka.log"),
+            pid_file: data.join("kafka.pid"),
+        };
+        stop_orphan(&program)?;
+        if !is_free(port) {
+            bail!("port {port} is taken: stop what listens there, or choose another with --kafka-port");
+        }
+        let process = launch(&program, port)?;
+        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), port, program, process, _lock: lock })
+    }
+
+    /// The broker's process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether the broker runs.
+    pub fn is_running(&self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// The broker's log.
+    pub fn log(&self) -> &Path {
+        &self.program.log
+    }
+
+    /// Stops it in good order, within 20 seconds.
+    pub fn stop(&self) {
+        self.process.stop();
+    }
+
+    /// Ends it as a power cut would end the process: nothing is flushed or told to anybody.
+    pub fn kill9(&self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again on the same data and port, stopping it first where it runs.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.stop();
+        self.process = launch(&self.program, self.port)?;
+        Ok(())
+    }
+}
+
+fn launch(program: &Program, port: u16) -> Result<Process> {
+    let process = Process::start(program.clone())?;
+    let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    process.wait_until(READY, || process.logged("Kafka Server started") && answers())?;
+    Ok(process)
+}
+
+/// Takes the folder for this process. The kernel gives the lock back when we end, however we end.
+fn lock(data: &Path) -> Result<File> {
+    let file = File::create(data.join("lock")).with_context(|| format!("cannot write in {}", data.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!("another process runs Kafka in {}: stop it, or choose another folder", data.display());
+    }
+    Ok(file)
+}
+
+/// Gives new storage its cluster id. Without one a broker does not start; with one it is left alone.
+fn format_storage(java: &Path, class_path: &str, data: &Path, properties: &Path) -> Result<()> {
+    if data.join("log/meta.properties").exists() {
+        return Ok(());
+    }
+    let mut id = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut id)?;
+    id[0] &= 0x7f; // so that it never begins with a dash, which would read as an option
+    let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
+    let output = Command::new(java)
+        .args(["-Xmx128m", "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", &id, "-c"])
+        .arg(properties)
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("Kafka could not format {}: {}", data.display(), said.lines().last().unwrap_or("it gave no reason"));
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! `replay`: recomputes a node's decisions from its journal and compares them with what it wrote, byte for byte.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use tributary_flow::log::{self, Log, Logged};
+use tributary_flow::task::Produced;
+use tributary_flow::{DEAD_LETTERS, Header, Node, Registry, Target, Timestamp};
+
+use crate::decode::Decoder;
+use crate::wiring;
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Epochs replayed.
+    pub epochs: u64,
+    /// Epochs of other builds or other rules, by name: compared all the same, and told.
+    pub foreign: HashMap<String, u64>,
+    /// Records that both hold.
+    pub equal: u64,
+    /// Recomputed and not in the log, in the span asked for.
+    pub missing: Vec<String>,
+    /// In the log and not recomputed.
+    pub surplus: Vec<String>,
+    /// Digest of the state of each partition.
+    pub digests: Vec<(u32, [u8; 32])>,
+}
+
+impl Report {
+    /// Whether every record agrees.
+    pub fn identical(&self) -> bool {
+        self.missing.is_empty() && self.surplus.is_empty()
+    }
+}
+
+/// Records as a multiset: partition, key, value and headers by hash, and how many more were recomputed than found.
+struct Balance(HashMap<[u8; 32], (i64, String)>);
+
+impl Balance {
+    fn note(&mut self, by: i64, topic: &str, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(String, Vec<u8>)], place: impl FnOnce() -> String) {
+        let mut hasher = blake3::Hasher::new();
+        let headers = headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), Some(value.as_slice())]);
+        for part in [Some(topic.as_bytes()), Some(&partition.to_be_bytes()), key, value].into_iter().chain(headers) {
+            hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            hasher.update(part.unwrap_or_default());
+        }
+        let entry = self.0.entry(*hasher.finalize().as_bytes()).or_insert_with(|| (0, place()));
+        entry.0 += by;
+    }
+}
+
+/// Replays every task of `node`; differences outside `span` are not told.
+///
+/// # Errors
+/// The log cannot be read, or the journal does not fit it.
+pub fn replay(log: &dyn Log, node: &'static Node, registry: Arc<dyn Registry>, span: Span, quiet: bool) -> Result<Report> {
+    let decoder = Decoder::new(registry.clone());
+    let mut report = Report::default();
+    let mut balance = Balance(HashMap::new());
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(u64::from(log.partitions())) };
+    bar.set_style(ProgressStyle::with_template("replay {msg} {bar:40} {pos}/{len} partitions").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(node.name);
+    for partition in 0..log.partitions() {
+        replay_task(log, node, partition, registry.clone(), span, &mut balance, &mut report)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    for partition in 0..log.partitions() {
+        for topic in node.outputs {
+            found(log, &decoder, topic.name, partition, span, &mut balance, |_| true)?;
+        }
+        found(log, &decoder, DEAD_LETTERS, partition, span, &mut balance, |record| {
+            record.headers.iter().any(|(name, value)| name == "node" && value == node.name.as_bytes())
+        })?;
+    }
+    for (difference, place) in balance.0.into_values() {
+        match difference {
+            0 => report.equal += 1,
+            1.. => report.missing.push(place),
+            _ => report.surplus.push(place),
+        }
+    }
+    report.missing.sort();
+    report.surplus.sort();
+    Ok(report)
+}
+
+fn replay_task(
+    log: &dyn Log,
+    node: &'static Node,
+    partition: u32,
+    registry: Arc<dyn Registry>,
+    span: Span,
+    balance: &mut Balance,
+    report: &mut Report,
+) -> Result<()> {
+    let setup = wiring::setup(log.partitions(), registry);
+    for mut task in wiring::tasks(partition, &setup, &|candidate| std::ptr::eq(candidate, node)) {
+        let state = tributary_flow::replay::replay(task.as_mut(), log, &mut |entry, produced| {
+            report.epochs += 1;
+            if entry.build != wiring::BUILD {
+                *report.foreign.entry(entry.build.clone()).or_default() += 1;
+            }
+            for record in &produced {
+                if span.holds(entry.now) && is_compared(record, span) {
+                    let headers: Vec<_> = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+                    balance.note(1, record.target.name(), record.partition, record.key.as_deref(), record.value.as_deref(), &headers, || {
+                        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+                        format!("{}[{}] {key}: epoch {} of partition {partition}", record.target.name(), record.partition, entry.epoch)
+                    });
+                }
+            }
+        })?;
+        report.digests.push((partition, tributary_flow::reader::digest(&state)));
+    }
+    Ok(())
+}
+
+/// Forwards go back to a door, where they lie among the records of clients.
+fn is_compared(record: &Produced, span: Span) -> bool {
+    match record.target {
+        Target::Topic(topic) => !topic.kind.is_door(),
+        Target::DeadLetters => span.is_all(),
+    }
+}
+
+fn found(
+    log: &dyn Log,
+    decoder: &Decoder,
+    topic: &'static str,
+    partition: u32,
+    span: Span,
+    balance: &mut Balance,
+    wanted: impl Fn(&Logged) -> bool,
+) -> Result<()> {
+    log::visit(log, topic, partition, |record| {
+        if wanted(&record) && span.holds_record(decoder, topic, &record) {
+            balance.note(-1, topic, partition, record.key.as_deref(), record.value.as_deref(), &record.headers, || {
+                format!("{topic}[{partition}]@{} {}", record.offset, String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()))
+            });
+        }
+        Ok::<_, anyhow::Error>(())
+    })
+}
+
+/// A span of a task's clock, both ends included.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// First instant.
+    pub from: Timestamp,
+    /// Last instant.
+    pub to: Timestamp,
+}
+
+impl Span {
+    /// Everything.
+    pub const ALL: Span = Span { from: Timestamp(i64::MIN), to: Timestamp(i64::MAX) };
+
+    fn holds(&self, time: Timestamp) -> bool {
+        (self.from..=self.to).contains(&time)
+    }
+
+    /// Whether a record lies in it, by a fact's own time; dead letters have none and are compared in the whole history only.
+    fn holds_record(&self, decoder: &Decoder, topic: &str, record: &Logged) -> bool {
+        let time = || match decoder.json(tributary_graph::topic(topic)?, record).ok()?.0 {
+            Header::Fact(fact) => Some(fact.time),
+            Header::Command(_) => None,
+        };
+        self.is_all() || time().is_some_and(|time| self.holds(time))
+    }
+
+    fn is_all(&self) -> bool {
+        (self.from, self.to) == (Self::ALL.from, Self::ALL.to)
+    }
+}

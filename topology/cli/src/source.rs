@@ -1,0 +1,53 @@
+//! The log and the state that tools read, wherever they lie: a folder of the embedded driver, or a Kafka cluster with this
+//! machine's stores.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tributary_embedded::EmbeddedReader;
+use tributary_flow::{Log, Node, Registry, Store};
+
+use crate::config::Config;
+use crate::verify::States;
+use crate::wiring::Schemas;
+
+/// What tools read.
+pub struct Source {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Committed state, where it is on this machine.
+    pub states: Box<dyn States>,
+    /// The schemas the log was written with.
+    pub registry: Arc<dyn Registry>,
+}
+
+impl Source {
+    /// Opens what the settings name.
+    pub fn open(config: &Config) -> Result<Self> {
+        match &config.brokers {
+            Some(_) => crate::kafka::source(config),
+            None => {
+                let reader = EmbeddedReader::open(&config.data).with_context(|| {
+                    format!("{} holds no embedded log: give --data, or --brokers for a Kafka cluster", config.data.display())
+                })?;
+                let reader = Arc::new(reader);
+                Ok(Source { log: reader.clone(), states: Box::new(reader), registry: Arc::new(Schemas::compiled()) })
+            }
+        }
+    }
+}
+
+/// The schemas that the settings name.
+pub fn registry(config: &Config) -> Result<Arc<dyn Registry>> {
+    Ok(match &config.schema_registry {
+        Some(url) => Arc::new(Schemas::registered(url)?),
+        None => Arc::new(Schemas::compiled()),
+    })
+}
+
+impl States for Arc<EmbeddedReader> {
+    fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool> {
+        EmbeddedReader::with_state(self, node.name, partition, read);
+        Ok(true)
+    }
+}

@@ -1,0 +1,60 @@
+//! `topology`: the graph as text, and a cluster compared with it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use tributary_broker::admin;
+use tributary_graph as graph;
+
+use crate::config::Config;
+use crate::kafka;
+use crate::wiring::APPLICATION;
+
+/// What to do with the graph.
+#[derive(Subcommand, Debug)]
+pub enum TopologyCommand {
+    /// Print nodes and topics.
+    Show {
+        /// As AsyncAPI 3.0, in JSON.
+        #[arg(long)]
+        asyncapi: bool,
+    },
+    /// Compare a cluster's topics with the graph; exit 1 where they differ.
+    Diff,
+    /// Create the topics that are missing. Never changes one that is there: a partition count is the only modulus of
+    /// every key.
+    Apply {
+        /// Replicas of each topic.
+        #[arg(long, default_value_t = 1)]
+        replication: u32,
+    },
+    /// Print the command lines that give clients, admins and processes the rights they need, and no more.
+    Acl,
+}
+
+/// Does it.
+pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
+    match command {
+        TopologyCommand::Show { asyncapi: false } => print!("{}", graph::describe::topology()),
+        TopologyCommand::Show { asyncapi: true } => println!("{:#}", graph::asyncapi::asyncapi()),
+        TopologyCommand::Acl => graph::acl::acls(APPLICATION).iter().for_each(|acl| println!("{acl}")),
+        TopologyCommand::Apply { replication } => {
+            let created = kafka::apply(config, *replication)?;
+            println!("{created} topics created");
+            return diff(config);
+        }
+        TopologyCommand::Diff => return diff(config),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn diff(config: &Config) -> Result<ExitCode> {
+    let cluster = admin::cluster(config.brokers()?, &config.kafka)?;
+    let differences = admin::check(&cluster, graph::NODES, config.partitions);
+    differences.iter().for_each(|difference| println!("{difference}"));
+    if differences.is_empty() {
+        println!("{} topics are as declared", admin::plan(graph::NODES, config.partitions, 1).len());
+    }
+    Ok(ExitCode::from(u8::from(!differences.is_empty())))
+}

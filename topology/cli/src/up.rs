@@ -1,0 +1,160 @@
+//! `up`: the whole graph in one process with its API, on the embedded driver or on Kafka; runs until it is told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tributary_embedded::{Embedded, Options};
+use tributary_flow::{Log, Platform, Registry, Task};
+
+use crate::config::Config;
+use crate::decode::Decoder;
+use crate::load::{self, Plan};
+use crate::source::registry;
+use crate::{audit, kafka, wiring};
+
+/// What `up` is asked for.
+#[derive(Args, Debug)]
+pub struct Up {
+    /// Run a local Apache Kafka and use it (needs Java and Maven; fetched once into the cache folder).
+    #[arg(long, conflicts_with = "brokers")]
+    pub kafka: bool,
+    /// Port of the local Kafka; a free one where absent.
+    #[arg(long, requires = "kafka")]
+    pub kafka_port: Option<u16>,
+    /// Port of the local schema registry; a free one where absent.
+    #[arg(long, requires = "kafka")]
+    pub registry_port: Option<u16>,
+    /// Open 1,000 accounts, make 100,000 payments, verify every law, then go on serving.
+    #[arg(long)]
+    pub demo: bool,
+    /// Stop after the demo instead of serving.
+    #[arg(long, requires = "demo")]
+    pub once: bool,
+    /// Payments of the demo.
+    #[arg(long, default_value_t = 100_000, requires = "demo")]
+    pub demo_payments: u32,
+}
+
+/// A running driver, for those who need both sides of it.
+pub struct Running {
+    /// The way in, and committed state.
+    pub platform: Arc<dyn Platform>,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The schemas.
+    pub registry: Arc<dyn Registry>,
+    /// Why the driver stopped, if it did.
+    pub failure: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Stops the driver cleanly.
+    pub stop: Box<dyn FnOnce() + Send>,
+}
+
+/// Runs the embedded driver in the settings' folder.
+pub fn embedded(config: &Config) -> Result<Running> {
+    let registry = registry(config)?;
+    let setup = wiring::setup(config.partitions, registry.clone());
+    let make = |partition| -> Vec<Box<dyn Task>> { wiring::tasks(partition, &setup, &|_| true) };
+    let embedded = Arc::new(Embedded::open(&Options::new(&config.data, config.partitions), &make)?);
+    let (stop, failing) = (embedded.clone(), embedded.clone());
+    Ok(Running {
+        platform: embedded.clone(),
+        log: embedded,
+        registry,
+        failure: Box::new(move || failing.failure()),
+        stop: Box::new(move || stop.close()),
+    })
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn up(config: &Config, args: &Up) -> Result<()> {
+    let started = Instant::now();
+    // Kept to the end: dropped, it stops the servers it started.
+    let managed = if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
+    let config = managed.as_ref().map_or(config, |managed| &managed.config);
+    let running = match &config.brokers {
+        Some(_) => kafka::run(config, &|_| true)?,
+        None => embedded(config)?,
+    };
+    serve(config, running, |running, url| {
+        println!("Tributary is up in {:.1?}: {url}", started.elapsed());
+        match running.platform.driver() {
+            "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
+            driver => {
+                let brokers = || format!("brokers {}", config.brokers.as_deref().unwrap_or_default());
+                println!("Driver {driver}: {}", managed.as_ref().map_or_else(brokers, |managed| managed.summary.clone()));
+            }
+        }
+        if args.demo {
+            demo(config, running, args.demo_payments)?;
+        }
+        println!("Look at {url}/ (try the API), {url}/accounts, {url}/ledger/trial-balance, {url}/health, {url}/metrics");
+        Ok(!args.once)
+    })
+}
+
+/// Serves the API over a running driver until a signal; `ready` runs once it answers and says whether to go on.
+pub fn serve(config: &Config, running: Running, ready: impl FnOnce(&Running, &str) -> Result<bool>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listener = runtime.block_on(TcpListener::bind(&config.http)).with_context(|| {
+        format!("cannot listen on {}: choose another address with --http or TRIBUTARY_HTTP", config.http)
+    })?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let (stop, mut stopped) = watch::channel(false);
+    let (platform, registry) = (running.platform.clone(), running.registry.clone());
+    let server = runtime.spawn(async move {
+        let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
+        tributary_query_api::serve(listener, platform, registry, shutdown).await
+    });
+    let mut result = ready(&running, &url);
+    if matches!(result, Ok(true)) {
+        result = runtime.block_on(told_to_stop(&running)).map(|()| false);
+        eprintln!("stopping");
+    }
+    stop.send_replace(true);
+    let served = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), server).await });
+    (running.stop)();
+    result?;
+    match served {
+        Ok(Ok(served)) => served.context("the API stopped"),
+        Ok(Err(panic)) => bail!("the API stopped: {panic}"),
+        Err(_) => Ok(()), // Connections that would not end in time are cut.
+    }
+}
+
+/// Waits for SIGTERM or SIGINT, or for the driver to fail, which is an error.
+async fn told_to_stop(running: &Running) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(500)) => if let Some(failure) = (running.failure)() {
+                bail!("{failure}");
+            },
+        }
+    }
+}
+
+/// The seeded demo: done once per folder or cluster, verified each time.
+fn demo(config: &Config, running: &Running, payments: u32) -> Result<()> {
+    let plan = Plan { accounts: 1_000, payments, rate: None, skew: 0, refusals: 10, seed: 1, run: "demo".into() };
+    let first = tributary_graph::ACCOUNTS_COMMANDS.name;
+    let empty = (0..running.log.partitions()).try_fold(true, |empty, partition| {
+        Ok::<_, tributary_flow::LogError>(empty && running.log.range(first, partition)?.end == 0)
+    })?;
+    if empty {
+        let figures = load::run(running.platform.as_ref(), running.log.as_ref(), &running.registry, &plan, false)?;
+        println!("Demo: {}", figures.summary());
+    } else {
+        println!("Demo: {} holds data already; nothing was sent.", config.data.display());
+    }
+    let states = audit::Live(running.platform.as_ref());
+    let report = audit::run(running.log.as_ref(), &states, Decoder::new(running.registry.clone()), false)?;
+    if report.violations.is_empty() { Ok(()) } else { bail!("{} violations", report.violations.len()) }
+}

@@ -1,0 +1,93 @@
+//! Law 4: entries are immutable and hash-chained per account. Recomputes every hash, sequence and balance.
+
+use std::collections::HashMap;
+
+use tributary_account::entry_hash;
+use tributary_flow::LogError;
+use tributary_graph::{ACCOUNTS_EVENTS, LEDGER_ENTRIES};
+use tributary_schemas::accounts::AccountEvent;
+use tributary_schemas::ledger::Entry;
+use tributary_schemas::{AccountKind, Amount, Hash};
+
+use super::{Audit, place};
+
+/// What the log says of an account.
+pub(super) struct Chain {
+    pub kind: AccountKind,
+    pub system: bool,
+    /// The lowest floor it ever had: how far it may have gone below zero.
+    pub floor: Amount,
+    pub sequence: i64,
+    pub balance: Amount,
+    pub hash: Hash,
+}
+
+/// The accounts of a partition.
+pub(super) type Chains = HashMap<String, Chain>;
+
+pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<Chains, LogError> {
+    let mut chains = Chains::new();
+    audit.visit(&ACCOUNTS_EVENTS, partition, |report, decoder, record| {
+        let at = place(&ACCOUNTS_EVENTS, partition, record.offset);
+        match decoder.body::<AccountEvent>(&ACCOUNTS_EVENTS, &record) {
+            Err(error) => report.violation("decodable", at, "an account event", error),
+            Ok((_, AccountEvent::AccountOpened(opened))) => {
+                report.count("accounts", 1);
+                let id = opened.account_id.as_str().to_owned();
+                let chain = Chain {
+                    kind: opened.kind,
+                    system: opened.system,
+                    floor: opened.floor,
+                    sequence: 0,
+                    balance: Amount::ZERO,
+                    hash: Hash::ZERO,
+                };
+                if chains.insert(id, chain).is_some() {
+                    report.violation("opened once", at, opened.account_id, "the account was open already");
+                }
+            }
+            Ok((_, AccountEvent::AccountUpdated(updated))) => {
+                if let Some(chain) = chains.get_mut(updated.account_id.as_str()) {
+                    chain.floor = Amount(chain.floor.0.max(updated.floor.0));
+                }
+            }
+            Ok(_) => {}
+        }
+    })?;
+    audit.visit(&LEDGER_ENTRIES, partition, |report, decoder, record| {
+        let at = place(&LEDGER_ENTRIES, partition, record.offset);
+        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+        let entry = match decoder.body::<Entry>(&LEDGER_ENTRIES, &record) {
+            Err(error) => return report.violation("decodable", at, format!("account {key}"), error),
+            Ok((_, Entry::EntryPosted(entry))) => entry,
+        };
+        report.count("entries", 1);
+        let account = format!("account {key}");
+        let Some(chain) = chains.get_mut(&key) else {
+            return report.violation("opened before", at, account, "the account was never opened");
+        };
+        let signed = if entry.side == chain.kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
+        let balance = Amount(chain.balance.0 + signed);
+        if entry.account_id.as_str() != key {
+            report.violation("keyed by account", &at, &account, format!("the entry is about {}", entry.account_id));
+        }
+        if entry.sequence != chain.sequence + 1 {
+            report.violation("gapless", &at, &account, format!("sequence {} follows {}", entry.sequence, chain.sequence));
+        }
+        if entry.previous_hash != chain.hash {
+            report.violation("chained", &at, &account, format!("previous hash {} is not {}", entry.previous_hash, chain.hash));
+        }
+        let computed = entry_hash(&entry);
+        if entry.hash != computed {
+            report.violation("immutable", &at, &account, format!("hash {} is not the entry's {computed}", entry.hash));
+        }
+        if entry.balance != balance {
+            report.violation("balance", &at, &account, format!("balance after is {} and not {balance}", entry.balance));
+        }
+        if !chain.system && entry.balance.0 < -chain.floor.0 {
+            report.violation("floor", &at, &account, format!("balance {} is below the floor -{}", entry.balance, chain.floor));
+        }
+        (chain.sequence, chain.balance, chain.hash) = (entry.sequence, entry.balance, entry.hash);
+    })?;
+    Ok(chains)
+}

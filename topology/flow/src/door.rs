@@ -1,0 +1,296 @@
+//! The door of a task: what a record must be before a processor sees it. Bytes that cannot be taken become dead letters
+//! and the partition goes on; a command that was answered is dropped; one whose id was used for something else, or that
+//! is too old to know, is refused by the processor's own event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::processor::{Effects, Event, Identity, In, Ports, Processor, Refusal};
+use crate::rows::{self, tag};
+use crate::store::{Overlaid, Store};
+use crate::task::{Cause, Input, ProcessorTask, Produced, Stop, Target, TranslateError};
+use crate::time::DAY;
+use crate::{CommandHeader, EventId, Header, Origin, Timestamp, partition_of};
+
+/// How long the ids of commands are remembered.
+pub const COMMAND_MEMORY: i64 = 30 * DAY;
+
+/// First byte of a framed value; four bytes of schema id follow, big-endian.
+pub const MAGIC: u8 = 0;
+
+/// The framing of a value written with schema `id`.
+#[must_use]
+pub fn frame(id: u32) -> Vec<u8> {
+    let mut value = Vec::with_capacity(256);
+    value.push(MAGIC);
+    value.extend_from_slice(&id.to_be_bytes());
+    value
+}
+
+/// A record that cannot be taken: a stable code, and words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Stable: `null_key`, `bad_key`, `null_value`, `bad_magic`, `unknown_schema`, `undecodable`, `key_mismatch`,
+    /// `misrouted`, `bad_header`.
+    pub code: &'static str,
+    /// What was found, and what would be right.
+    pub reason: String,
+}
+
+impl Letter {
+    fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Letter { code, reason: reason.into() }
+    }
+
+    /// The dead letter: key and value as they came, origin and reason as headers. A value that would not fit is cut, with
+    /// its length and BLAKE3 hash in its place, for otherwise one record would abort every epoch for ever.
+    pub(crate) fn record(&self, origin: &Origin, node: &'static str, input: &Input, max: usize) -> Produced {
+        let mut headers = vec![
+            ("code", self.code.as_bytes().to_vec()),
+            ("reason", self.reason.as_bytes().to_vec()),
+            ("node", node.as_bytes().to_vec()),
+            ("topic", origin.topic.as_bytes().to_vec()),
+            ("partition", origin.partition.to_string().into_bytes()),
+            ("offset", origin.offset.to_string().into_bytes()),
+        ];
+        let room = max.saturating_sub(1_024);
+        let mut cut = |name: &'static str, hash: &'static str, bytes: &Option<Vec<u8>>, room: usize| {
+            bytes.as_ref().map(|bytes| {
+                if bytes.len() > room {
+                    headers.push((name, bytes.len().to_string().into_bytes()));
+                    headers.push((hash, blake3::hash(bytes).to_hex().as_bytes().to_vec()));
+                }
+                bytes[..bytes.len().min(room)].to_vec()
+            })
+        };
+        let key = cut("key-length", "key-blake3", &input.key, room / 4);
+        let value = cut("value-length", "value-blake3", &input.value, room / 4 * 3);
+        Produced { target: Target::DeadLetters, partition: input.partition, key, value, headers }
+    }
+}
+
+/// What is remembered of a command.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    digest: [u8; 16],
+    at: Timestamp,
+}
+
+/// What makes two requests the same: the edge's digest, or the canonical body.
+#[must_use]
+pub fn request_digest<P: Ports>(command: &CommandHeader, body: &P::In) -> [u8; 16] {
+    let hash = match &command.digest {
+        Some(digest) => blake3::hash(digest),
+        None => {
+            let mut bytes = Vec::with_capacity(256);
+            P::encode_in_body(body, &mut bytes);
+            blake3::hash(&bytes)
+        }
+    };
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash.as_bytes()[..16]);
+    digest
+}
+
+impl<P: Processor> ProcessorTask<P> {
+    /// Takes a record through the door and, if it comes out, through one step.
+    pub(crate) fn admit(
+        &mut self,
+        store: &dyn Store,
+        port: usize,
+        input: &Input,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
+        let (key, header, body) = match self.open(port, input) {
+            Ok(opened) => opened,
+            Err(Refused::Letter(letter)) => {
+                self.dead_letter(input, &letter, out);
+                return Ok(());
+            }
+            Err(Refused::Retry(reason)) => return Err(Stop::Retry(reason)),
+        };
+        let found = partition_of(key.as_bytes(), self.setup.partitions);
+        if found != input.partition {
+            return self.forward(input, &key, header, &body, out);
+        }
+        if P::Ports::key(&body) != key {
+            let letter = Letter::new(
+                "key_mismatch",
+                format!("the key is {key:?} and the body is about {:?}: they must be equal", P::Ports::key(&body)),
+            );
+            self.dead_letter(input, &letter, out);
+            return Ok(());
+        }
+        let cause = match &header {
+            Header::Fact(fact) => Cause {
+                id: fact.id,
+                correlation: fact.correlation.clone(),
+                actor: fact.actor.clone(),
+                traceparent: fact.traceparent.clone(),
+            },
+            Header::Command(command) => {
+                let digest = request_digest::<P::Ports>(command, &body);
+                let cause = Cause {
+                    id: EventId::of_command(input.topic.name, &key, &command.id, &digest),
+                    correlation: command.id.clone(),
+                    actor: command.actor.clone(),
+                    traceparent: command.traceparent.clone(),
+                };
+                match self.recognise(store, &key, command, &body, digest) {
+                    Known::New => {}
+                    Known::Answered => {
+                        self.counters.duplicates += 1;
+                        return Ok(());
+                    }
+                    Known::Refused(refusal) => {
+                        let refused = self.processor.refuse(&body, &refusal).ok_or_else(|| {
+                            Stop::Halt(format!("{} has a door and no event for {refusal:?}", P::Ports::NODE.name))
+                        })?;
+                        let mut effects = Effects::none();
+                        effects.answer(command.id.clone(), refused);
+                        return self.perform(store, &cause, &key, effects, out);
+                    }
+                }
+                cause
+            }
+        };
+        self.step(store, &cause, Some((&header, input)), &key, Event::Input(body), out)
+    }
+
+    fn open(&self, port: usize, input: &Input) -> Result<(String, Header, In<P>), Refused> {
+        let key = input
+            .key
+            .as_deref()
+            .ok_or_else(|| Letter::new("null_key", "the key must be the id of what the record is about"))?;
+        let key = std::str::from_utf8(key).map_err(|_| Letter::new("bad_key", "the key must be UTF-8 text"))?;
+        if key.is_empty() || key.len() > 128 || key.contains('\0') {
+            return Err(Letter::new("bad_key", "the key must have 1 to 128 bytes, none of them zero").into());
+        }
+        let value = input.value.as_deref().ok_or_else(|| Letter::new("null_value", "the value must be an envelope"))?;
+        let Some(([MAGIC, id @ ..], datum)) = value.split_first_chunk::<5>() else {
+            return Err(
+                Letter::new("bad_magic", "the value must begin with a zero byte and four bytes of schema id").into()
+            );
+        };
+        let id = u32::from_be_bytes(*id);
+        let schema = input.topic.schema;
+        let decoded = if id == self.setup.registry.id(schema) {
+            P::Ports::decode(port, datum)
+        } else {
+            let datum = self.setup.registry.translate(schema, id, datum).map_err(|error| match error {
+                TranslateError::Unknown => {
+                    Refused::from(Letter::new("unknown_schema", format!("the registry knows no schema {id}")))
+                }
+                TranslateError::Unreadable(reason) => Letter::new("undecodable", reason).into(),
+                TranslateError::Unavailable(reason) => Refused::Retry(reason),
+            })?;
+            P::Ports::decode(port, &datum)
+        };
+        let (header, body) = decoded.map_err(|error| Letter::new("undecodable", error.to_string()))?;
+        if let Header::Command(command) = &header {
+            // They are copied into every fact that follows: unbounded, a command could make a record too large to write.
+            for (field, text, limit) in [
+                ("id", Some(&command.id), 128),
+                ("actor", command.actor.as_ref(), 256),
+                ("traceparent", command.traceparent.as_ref(), 128),
+            ] {
+                if text.is_some_and(|text| text.is_empty() || text.len() > limit || text.contains('\0')) {
+                    let reason = format!("{field}: it must have 1 to {limit} bytes, none of them zero");
+                    return Err(Letter::new("bad_header", reason).into());
+                }
+            }
+        }
+        Ok((key.to_owned(), header, body))
+    }
+
+    /// A command topic is a door, and clients knock with any partitioner: one that came in at the wrong partition is sent
+    /// on, once, in the same transaction.
+    fn forward(
+        &mut self,
+        input: &Input,
+        key: &str,
+        header: Header,
+        body: &In<P>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
+        let header = match header {
+            Header::Command(command) if command.origin.is_none() => Header::Command(CommandHeader {
+                origin: Some(Origin {
+                    topic: input.topic.name.to_owned(),
+                    partition: input.partition,
+                    offset: input.offset,
+                }),
+                ..command
+            }),
+            _ => {
+                let reason = format!(
+                    "partition {} does not hold the key {key:?}, and it was forwarded before or is no command",
+                    input.partition
+                );
+                self.dead_letter(input, &Letter::new("misrouted", reason), out);
+                return Ok(());
+            }
+        };
+        self.counters.forwards += 1;
+        let mut value = frame(self.setup.registry.id(input.topic.schema));
+        P::Ports::encode_in(body, &header, &mut value);
+        self.produce(out, input.topic, key.as_bytes(), value)
+    }
+
+    fn recognise(
+        &mut self,
+        store: &dyn Store,
+        key: &str,
+        command: &CommandHeader,
+        body: &In<P>,
+        digest: [u8; 16],
+    ) -> Known {
+        let identity = self.processor.identity(body);
+        let now = self.now();
+        let mut at = rows::keyed(tag::SEEN, key);
+        if identity == Identity::Command {
+            rows::write_text(&command.id, &mut at);
+        }
+        let mut rows = Overlaid { base: store, changes: &mut self.changes };
+        let seen: Option<Seen> = rows.get(&at).map(|bytes| rows::from_bytes(&bytes));
+        let remember = rows::to_bytes(&Seen { digest, at: now });
+        match seen {
+            Some(seen) if seen.digest == digest => Known::Answered,
+            Some(seen) => {
+                // The conflict is answered once too: a copy of it must not be.
+                rows::write_text(&command.id, &mut at);
+                at.extend_from_slice(&digest);
+                if rows.get(&at).is_some() {
+                    return Known::Answered;
+                }
+                rows.put(at, remember);
+                self.counters.conflicts += 1;
+                Known::Refused(Refusal::Conflict { first_seen: seen.at })
+            }
+            None => {
+                rows.put(at, remember);
+                let oldest = now.plus(-COMMAND_MEMORY);
+                if identity == Identity::Command && command.time < oldest {
+                    return Known::Refused(Refusal::Stale { time: command.time, oldest });
+                }
+                Known::New
+            }
+        }
+    }
+}
+
+enum Known {
+    New,
+    Answered,
+    Refused(Refusal),
+}
+
+enum Refused {
+    Letter(Letter),
+    Retry(String),
+}
+
+impl From<Letter> for Refused {
+    fn from(letter: Letter) -> Self {
+        Refused::Letter(letter)
+    }
+}

@@ -1,0 +1,78 @@
+//! What the edges need of a running driver: a way in for commands, a way to read committed state, and news of commits.
+//! The query API and the load generator work on any driver through this.
+
+use std::ops::Range;
+
+use crate::store::Store;
+use crate::{Node, TopicRef};
+
+/// Where a record lies: the token of read-your-writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// Offset.
+    pub offset: u64,
+}
+
+/// Called once, when a command is durable or certainly refused; on any thread.
+pub type Done = Box<dyn FnOnce(Result<Place, SubmitError>) + Send>;
+
+/// Why a command was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Over the size limit: refused at the edge.
+    #[error("the record has {size} bytes and the limit is {limit}")]
+    TooLarge {
+        /// Key and value, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The platform is shutting down, full, or cut off; whether the command was written may be unknown: send it again
+    /// with the same id.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// The state of one task, for health and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// Node.
+    pub node: &'static str,
+    /// Partition.
+    pub partition: u32,
+    /// Why it does not run, if it does not.
+    pub halted: Option<String>,
+    /// Records between its positions and the ends of its inputs, as last seen.
+    pub lag: u64,
+    /// What it has counted.
+    pub counters: crate::task::Counters,
+}
+
+/// A running driver as the edges see it.
+pub trait Platform: Send + Sync {
+    /// The driver in one word: `embedded`, `kafka`.
+    fn driver(&self) -> &'static str;
+
+    /// How many partitions the domain topics have.
+    fn partitions(&self) -> u32;
+
+    /// Writes a framed command under `key` and calls `done` when it is durable.
+    fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done);
+
+    /// Runs `read` over the committed state of `node` in `partition`, all of it as of one commit. False where this
+    /// process does not own the task.
+    fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool;
+
+    /// Calls `news` after every commit, on a thread of the driver: it must be quick.
+    fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>);
+
+    /// Every task of this process.
+    fn tasks(&self) -> Vec<TaskStatus>;
+
+    /// Bounds of a partition of any topic, as last known.
+    fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>>;
+}

@@ -1,0 +1,119 @@
+//! Replay: runs a task again from its journal and compares. The order of inputs and the clock come from the journal, the
+//! inputs from their topics, and everything else follows; what does not follow was not decided by this code on this
+//! input, which is what an audit wants to know.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::TopicRef;
+use crate::journal::JournalEntry;
+use crate::log::{self, Log, LogError, Logged};
+use crate::store::MemoryStore;
+use crate::task::{Input, Produced, Stop, Task};
+
+/// A replay cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The journal names an input that the log does not hold.
+    #[error("{topic}[{partition}]@{offset}: named by the journal and not in the log")]
+    Missing {
+        /// Topic.
+        topic: &'static str,
+        /// Partition.
+        partition: u32,
+        /// Offset.
+        offset: u64,
+    },
+    /// The task stopped where it had not stopped before.
+    #[error("epoch {epoch}: {reason}")]
+    Stopped {
+        /// The task's epoch.
+        epoch: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A journal record is not one.
+    #[error("journal offset {0}: not a journal entry")]
+    Journal(u64),
+}
+
+/// Replays one task from its whole journal.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub fn replay(
+    task: &mut dyn Task,
+    log: &dyn Log,
+    made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
+) -> Result<MemoryStore, ReplayError> {
+    let mut store = MemoryStore::default();
+    let mut inputs = Inputs { log, partition: task.partition(), read: BTreeMap::new() };
+    log::visit(log, &task.node().journal(), task.partition(), |record| {
+        let entry =
+            record.value.as_deref().and_then(JournalEntry::decode).ok_or(ReplayError::Journal(record.offset))?;
+        let produced = epoch(task, &mut store, &mut inputs, &entry)?;
+        made(&entry, produced);
+        Ok::<_, ReplayError>(())
+    })?;
+    Ok(store)
+}
+
+fn epoch(
+    task: &mut dyn Task,
+    store: &mut MemoryStore,
+    inputs: &mut Inputs<'_>,
+    entry: &JournalEntry,
+) -> Result<Vec<Produced>, ReplayError> {
+    let stopped = |stop| ReplayError::Stopped {
+        epoch: entry.epoch,
+        reason: match stop {
+            Stop::Halt(reason) | Stop::Retry(reason) => reason,
+        },
+    };
+    let mut out = Vec::new();
+    task.begin(store, entry.now);
+    task.fire(store, entry.timers, &mut out).map_err(stopped)?;
+    for run in &entry.runs {
+        let topic = task.node().inputs[usize::from(run.port)];
+        for offset in run.first..run.first + u64::from(run.count) {
+            let input = inputs.take(topic, offset)?;
+            task.apply(store, usize::from(run.port), &input, &mut out).map_err(stopped)?;
+        }
+    }
+    if let Some(commit) = task.finish() {
+        store.apply(&commit.changes);
+    }
+    Ok(out)
+}
+
+/// Reads inputs ahead, topic by topic; a task reads each in order of offset.
+struct Inputs<'a> {
+    log: &'a dyn Log,
+    partition: u32,
+    read: BTreeMap<&'static str, std::collections::VecDeque<Logged>>,
+}
+
+impl Inputs<'_> {
+    fn take(&mut self, topic: TopicRef, offset: u64) -> Result<Input, ReplayError> {
+        let missing = ReplayError::Missing { topic: topic.name, partition: self.partition, offset };
+        let ahead = self.read.entry(topic.name).or_default();
+        while ahead.front().is_some_and(|record| record.offset < offset) {
+            ahead.pop_front();
+        }
+        if ahead.is_empty() {
+            let Range { start, end } = self.log.range(topic.name, self.partition)?;
+            if (start..end).contains(&offset) {
+                ahead.extend(self.log.read(topic.name, self.partition, offset, 2_000)?);
+            }
+        }
+        match ahead.pop_front() {
+            Some(Logged { offset: found, key, value, .. }) if found == offset => {
+                Ok(Input { topic, partition: self.partition, offset, key, value })
+            }
+            _ => Err(missing),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! How a task's state lies in its store: one head and any number of rows per key, timers, seen commands, positions.
+//! A step costs only the rows it touches, and no changelog record outgrows a message.
+//!
+//! Keys are ordered bytes: text ends in a zero (ids hold none), numbers are big-endian, so that a prefix is a scan.
+//! Values are postcard: compact and fast; a change of shape is a new collection number, never a new meaning.
+
+use std::marker::PhantomData;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Date, EventId, Timestamp};
+
+/// What a row's first byte says it is.
+pub(crate) mod tag {
+    pub const HEAD: u8 = b'h';
+    pub const ROW: u8 = b'r';
+    pub const INDEX: u8 = b'i';
+    pub const TIMER: u8 = b't';
+    pub const TIMER_OF_KEY: u8 = b'n';
+    pub const SEEN: u8 = b's';
+    pub const POSITION: u8 = b'p';
+    pub const META: u8 = b'm';
+}
+
+/// Bytes whose order is the value's order.
+pub trait Ordered: Sized {
+    /// Appends the value.
+    fn write(&self, out: &mut Vec<u8>);
+    /// Takes the value off the front; `None` where the bytes are not one.
+    fn read(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+macro_rules! ordered_unsigned {
+    ($($t:ty),*) => {$(
+        impl Ordered for $t {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_be_bytes());
+            }
+            fn read(bytes: &mut &[u8]) -> Option<Self> {
+                let (head, rest) = bytes.split_first_chunk()?;
+                *bytes = rest;
+                Some(<$t>::from_be_bytes(*head))
+            }
+        }
+    )*};
+}
+ordered_unsigned!(u8, u32, u64);
+
+impl Ordered for i64 {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.cast_unsigned() ^ (1 << 63)).write(out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some((u64::read(bytes)? ^ (1 << 63)).cast_signed())
+    }
+}
+
+impl Ordered for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        i64::read(bytes).map(Timestamp)
+    }
+}
+
+impl Ordered for Date {
+    fn write(&self, out: &mut Vec<u8>) {
+        i64::from(self.0).write(out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        i64::read(bytes).and_then(|days| i32::try_from(days).ok()).map(Date)
+    }
+}
+
+impl Ordered for EventId {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(EventId(*head))
+    }
+}
+
+impl Ordered for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_text(self, out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        let text = std::str::from_utf8(&bytes[..end]).ok()?.to_owned();
+        *bytes = &bytes[end + 1..];
+        Some(text)
+    }
+}
+
+impl Ordered for () {
+    fn write(&self, _: &mut Vec<u8>) {}
+    fn read(_: &mut &[u8]) -> Option<Self> {
+        Some(())
+    }
+}
+
+impl<A: Ordered, B: Ordered> Ordered for (A, B) {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some((A::read(bytes)?, B::read(bytes)?))
+    }
+}
+
+impl<A: Ordered, B: Ordered, C: Ordered> Ordered for (A, B, C) {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+        self.2.write(out);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some((A::read(bytes)?, B::read(bytes)?, C::read(bytes)?))
+    }
+}
+
+/// Appends text and the zero that ends it.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    assert!(!text.as_bytes().contains(&0), "invariant: a key holds no zero byte");
+    out.extend_from_slice(text.as_bytes());
+    out.push(0);
+}
+
+/// A declared collection of rows under each key, or, as [`Index`], across the keys of a partition.
+#[derive(Debug)]
+pub struct Collection<K, V> {
+    pub(crate) number: u8,
+    types: PhantomData<fn(K) -> V>,
+}
+
+impl<K, V> Collection<K, V> {
+    /// The collection with this number, unique in its node and never reused.
+    #[must_use]
+    pub const fn new(number: u8) -> Self {
+        Collection { number, types: PhantomData }
+    }
+}
+
+/// Rows across all keys of a partition: a secondary index. Steps write it and never read it, since what they would read
+/// depends on which keys share the partition; queries read it.
+#[derive(Debug)]
+pub struct Index<K, V>(pub(crate) Collection<K, V>);
+
+impl<K, V> Index<K, V> {
+    /// The index with this number, unique in its node and never reused.
+    #[must_use]
+    pub const fn new(number: u8) -> Self {
+        Index(Collection::new(number))
+    }
+
+    /// The key prefix of all its rows.
+    pub(crate) fn prefix(&self) -> Vec<u8> {
+        vec![tag::INDEX, self.0.number]
+    }
+}
+
+/// `prefix` followed by `key`.
+pub(crate) fn join<K: Ordered>(mut prefix: Vec<u8>, key: &K) -> Vec<u8> {
+    key.write(&mut prefix);
+    prefix
+}
+
+/// A tag followed by a key's text.
+pub(crate) fn keyed(tag: u8, key: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 24);
+    out.push(tag);
+    write_text(key, &mut out);
+    out
+}
+
+/// The key prefix of a key's rows in a collection.
+pub(crate) fn collection<K, V>(key: &str, collection: &Collection<K, V>) -> Vec<u8> {
+    let mut out = keyed(tag::ROW, key);
+    out.push(collection.number);
+    out
+}
+
+/// The key of the position row of an input topic.
+pub(crate) fn position(topic: &str) -> Vec<u8> {
+    let mut out = vec![tag::POSITION];
+    out.extend_from_slice(topic.as_bytes());
+    out
+}
+
+/// A value's bytes.
+pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("invariant: state is plain data, which postcard always takes")
+}
+
+/// A value from its bytes. A row that this build cannot read is a broken invariant: it halts the task.
+pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    match postcard::from_bytes(bytes) {
+        Ok(value) => value,
+        Err(error) => panic!("a state row cannot be read as {}: {error}", std::any::type_name::<T>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_of_bytes_is_order_of_values() {
+        fn bytes<T: Ordered>(value: &T) -> Vec<u8> {
+            let mut out = Vec::new();
+            value.write(&mut out);
+            out
+        }
+        let times = [i64::MIN, -5, -1, 0, 1, 300, i64::MAX].map(Timestamp);
+        assert!(times.windows(2).all(|pair| bytes(&pair[0]) < bytes(&pair[1])));
+        let pairs = [("a", 9_u64), ("a", 10), ("ab", 0), ("b", 0)].map(|(text, n)| (text.to_owned(), n));
+        assert!(pairs.windows(2).all(|pair| bytes(&pair[0]) < bytes(&pair[1])));
+        for pair in pairs {
+            assert_eq!(<(String, u64)>::read(&mut bytes(&pair).as_slice()), Some(pair));
+        }
+    }
+}

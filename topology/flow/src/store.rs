@@ -1,0 +1,190 @@
+//! What a task reads: ordered bytes. A driver offers committed state; a task lays its own writes over it and hands
+//! them back as one list of changes. Nothing here writes to a store.
+//!
+//! A store that fails does not make a processor's `step` fallible: the failure unwinds as [`StoreFailure`], the engine
+//! catches it and the epoch is an error, as if the process had crashed.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Changes by key; `None` deletes.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Called with each pair of a scan.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Ordered bytes of one task: a node's state in one partition.
+pub trait Store {
+    /// The value at `key`.
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
+
+    /// Visits the pairs with `from <= key < to`, upwards, or downwards where `reverse`, until `visit` breaks.
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>);
+}
+
+/// What a store unwinds with when it cannot read.
+#[derive(Debug)]
+pub struct StoreFailure(pub String);
+
+impl StoreFailure {
+    /// Unwinds, without the panic hook's noise: the engine reports it.
+    pub fn raise(reason: impl Into<String>) -> ! {
+        std::panic::resume_unwind(Box::new(StoreFailure(reason.into())))
+    }
+}
+
+/// A store in memory: for tests, the simulator and replay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStore {
+    /// The pairs.
+    pub pairs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// Takes in what a task changed.
+    pub fn apply(&mut self, changes: &Changes) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(self.pairs.insert(key.clone(), value.clone())),
+                None => drop(self.pairs.remove(key)),
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.pairs.get(key).cloned()
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
+        if from >= to {
+            return;
+        }
+        let mut range = self.pairs.range(from.to_vec()..to.to_vec());
+        while let Some((key, value)) = if reverse { range.next_back() } else { range.next() } {
+            if visit(key, value).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// A store seen through a task's own uncommitted writes.
+pub(crate) struct Overlaid<'a> {
+    pub base: &'a dyn Store,
+    pub changes: &'a mut Changes,
+}
+
+impl Overlaid<'_> {
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.changes.insert(key, Some(value));
+    }
+
+    pub fn delete(&mut self, key: Vec<u8>) {
+        self.changes.insert(key, None);
+    }
+}
+
+impl Store for Overlaid<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self.changes.get(key) {
+            Some(change) => change.clone(),
+            None => self.base.get(key),
+        }
+    }
+
+    /// Merges two ordered sequences; where both hold a key, the change wins.
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
+        if from >= to {
+            return;
+        }
+        let mut changes = self.changes.range(from.to_vec()..to.to_vec());
+        let mut next = || if reverse { changes.next_back() } else { changes.next() };
+        let mut pending = next();
+        let mut stopped = false;
+        self.base.scan(from, to, reverse, &mut |key, value| {
+            while let Some((changed, change)) = pending {
+                let order = if reverse { key.cmp(changed) } else { changed.as_slice().cmp(key) };
+                if order.is_gt() {
+                    break;
+                }
+                pending = next();
+                if let Some(value) = change
+                    && visit(changed, value).is_break()
+                {
+                    stopped = true;
+                    return ControlFlow::Break(());
+                }
+                if order.is_eq() {
+                    return ControlFlow::Continue(());
+                }
+            }
+            let flow = visit(key, value);
+            stopped = flow.is_break();
+            flow
+        });
+        while !stopped && let Some((changed, change)) = pending {
+            pending = next();
+            stopped = change.as_ref().is_some_and(|value| visit(changed, value).is_break());
+        }
+    }
+}
+
+/// The smallest key above every key that starts with `prefix`.
+#[must_use]
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![u8::MAX; prefix.len() + 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(store: &dyn Store, from: &str, to: &str, reverse: bool, limit: usize) -> String {
+        let mut seen = Vec::new();
+        store.scan(from.as_bytes(), to.as_bytes(), reverse, &mut |key, value| {
+            seen.push(format!("{}{}", String::from_utf8_lossy(key), String::from_utf8_lossy(value)));
+            if seen.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        seen.join(" ")
+    }
+
+    #[test]
+    fn an_overlay_reads_as_if_it_were_written() {
+        let pairs = [("a", "1"), ("c", "1"), ("e", "1"), ("g", "1")];
+        let mut base = MemoryStore::default();
+        base.pairs.extend(pairs.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())));
+        let mut changes = Changes::new();
+        for (key, value) in [("b", Some("2")), ("c", Some("2")), ("e", None), ("f", None), ("h", Some("2"))] {
+            changes.insert(key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec()));
+        }
+        let mut applied = base.clone();
+        applied.apply(&changes);
+        let overlaid = Overlaid { base: &base, changes: &mut changes };
+        for (from, to) in [("", "z"), ("a", "a"), ("b", "e"), ("c", "h"), ("h", "z"), ("z", "a")] {
+            for reverse in [false, true] {
+                for limit in 1..=6 {
+                    assert_eq!(
+                        scan(&overlaid, from, to, reverse, limit),
+                        scan(&applied, from, to, reverse, limit),
+                        "{from}..{to} reverse={reverse} limit={limit}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_where_the_next_begins() {
+        assert_eq!(prefix_end(b"ab"), b"ac");
+        assert_eq!(prefix_end(&[1, 255]), [2]);
+    }
+}

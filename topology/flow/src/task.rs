@@ -1,0 +1,388 @@
+//! A task: one node in one partition. It turns raw records into decisions and collects what they change, and it alone
+//! knows ids, order and idempotence, so that no processor can get them wrong. All drivers call the same task; what the
+//! simulator proves of it is what production runs.
+//!
+//! Deliberately absent: where records come from, where they go, and when an epoch ends. That is the driver's.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::door::{self, Letter};
+use crate::journal::JournalEntry;
+use crate::processor::{Cx, Effects, Event, Out, Ports, Processor, State};
+use crate::reader::Reader;
+pub use crate::record::{Input, Produced, Target};
+use crate::rows::{self, tag};
+use crate::store::{Changes, Overlaid, Store};
+use crate::timers;
+use crate::{EventId, FactHeader, Header, Node, Origin, Timestamp, TopicRef, partition_of};
+
+/// What every task of a process shares.
+#[derive(Clone)]
+pub struct Setup {
+    /// Name of the application: one installation of the graph.
+    pub application: String,
+    /// Partitions of every domain topic, fixed at first start: the only modulus.
+    pub partitions: u32,
+    /// Identifies the build, for the journal.
+    pub build: String,
+    /// Largest key and value a record may have, in bytes.
+    pub max_record: usize,
+    /// The schemas.
+    pub registry: Arc<dyn Registry>,
+}
+
+/// Why a datum written with another schema could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TranslateError {
+    /// No schema has this id: the record is a dead letter.
+    Unknown,
+    /// The schema is known and the datum cannot be read as ours: a dead letter.
+    Unreadable(String),
+    /// The registry does not answer: the epoch fails and is tried again, for nobody knows yet.
+    Unavailable(String),
+}
+
+/// Schema ids and foreign schemas. Answers must not change over time.
+pub trait Registry: Send + Sync {
+    /// The id under which we write the envelope `schema`.
+    fn id(&self, schema: &str) -> u32;
+
+    /// Resolves a datum written with schema `id` to our own `schema`.
+    ///
+    /// # Errors
+    /// See [`TranslateError`].
+    fn translate(&self, schema: &str, id: u32, datum: &[u8]) -> Result<Vec<u8>, TranslateError>;
+}
+
+/// What one task contributes to an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskCommit {
+    /// Node.
+    pub node: &'static Node,
+    /// Partition.
+    pub partition: u32,
+    /// Changes of the task's store, positions included: one record each in its changelog.
+    pub changes: Changes,
+    /// The epoch's journal entry.
+    pub journal: JournalEntry,
+}
+
+/// What a task has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Inputs applied.
+    pub inputs: u64,
+    /// Timers fired.
+    pub timers: u64,
+    /// Records written.
+    pub outputs: u64,
+    /// Commands dropped because they were answered before.
+    pub duplicates: u64,
+    /// Commands refused because their id was used for another request.
+    pub conflicts: u64,
+    /// Commands that arrived on a partition not their key's.
+    pub forwards: u64,
+    /// Records that could not be taken.
+    pub dead_letters: u64,
+}
+
+/// Why an epoch cannot be finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A bug or a broken invariant: this task must not go on.
+    Halt(String),
+    /// The world outside failed: the epoch may be tried again.
+    Retry(String),
+}
+
+/// A task, whatever its node.
+pub trait Task: Send {
+    /// Its node.
+    fn node(&self) -> &'static Node;
+    /// Its partition.
+    fn partition(&self) -> u32;
+    /// Counted so far; includes aborted epochs.
+    fn counters(&self) -> Counters;
+    /// Begins an epoch at `wall` or the task's last clock, whichever is later.
+    fn begin(&mut self, store: &dyn Store, wall: Timestamp);
+    /// The first offset of input `port` not yet applied.
+    fn position(&mut self, store: &dyn Store, port: usize) -> u64;
+    /// When the next timer may be due; never later than it is.
+    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp>;
+    /// Fires the due timers, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// The epoch cannot be finished.
+    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop>;
+    /// Applies a record; one below the position is dropped.
+    ///
+    /// # Errors
+    /// The epoch cannot be finished.
+    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop>;
+    /// Ends the epoch: what it changed, or nothing.
+    fn finish(&mut self) -> Option<TaskCommit>;
+    /// Drops everything since `begin`.
+    fn abort(&mut self);
+}
+
+/// What caused a step, as its outputs tell it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cause {
+    pub id: EventId,
+    pub correlation: String,
+    pub actor: Option<String>,
+    pub traceparent: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Meta {
+    epoch: u64,
+    now: Timestamp,
+}
+
+/// The task of a processor.
+pub struct ProcessorTask<P: Processor> {
+    pub(crate) processor: Arc<P>,
+    pub(crate) setup: Setup,
+    pub(crate) changes: Changes,
+    pub(crate) counters: Counters,
+    partition: u32,
+    meta: Option<Meta>,
+    positions: Vec<Option<u64>>,
+    next_timer: Option<Option<Timestamp>>,
+    journal: JournalEntry,
+}
+
+impl<P: Processor> ProcessorTask<P> {
+    /// The task of `processor` in `partition`.
+    #[must_use]
+    pub fn new(processor: Arc<P>, partition: u32, setup: Setup) -> Self {
+        let journal = JournalEntry {
+            epoch: 0,
+            now: Timestamp::default(),
+            build: setup.build.clone(),
+            rules: processor.rules(),
+            timers: 0,
+            runs: Vec::new(),
+        };
+        ProcessorTask {
+            processor,
+            setup,
+            changes: Changes::new(),
+            counters: Counters::default(),
+            partition,
+            meta: None,
+            positions: vec![None; P::Ports::NODE.inputs.len()],
+            next_timer: None,
+            journal,
+        }
+    }
+
+    /// The epoch's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.journal.now
+    }
+
+    /// Runs one step and writes what it wants done.
+    pub(crate) fn step(
+        &mut self,
+        store: &dyn Store,
+        cause: &Cause,
+        record: Option<(&Header, &Input)>,
+        key: &str,
+        event: Event<crate::processor::In<P>, P::Timer>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
+        let (command, fact) = match record {
+            Some((Header::Command(command), _)) => (Some(command), None),
+            Some((Header::Fact(fact), _)) => (None, Some(fact)),
+            None => (None, None),
+        };
+        let cx = Cx {
+            now: self.journal.now,
+            id: cause.id,
+            correlation: &cause.correlation,
+            actor: cause.actor.as_deref(),
+            command,
+            fact,
+            place: record.map(|(_, input)| (input.topic, input.partition, input.offset)),
+            privileged: record.is_some_and(|(_, input)| input.topic.kind == crate::Kind::AdminCommands),
+            partitions: self.setup.partitions,
+        };
+        let mut state = State::load(key, Overlaid { base: store, changes: &mut self.changes });
+        let effects = self.processor.step(&cx, key, &mut state, event);
+        state.save();
+        self.perform(store, cause, key, effects, out)
+    }
+
+    pub(crate) fn perform(
+        &mut self,
+        store: &dyn Store,
+        cause: &Cause,
+        key: &str,
+        effects: Effects<Out<P>, P::Timer>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
+        for (ordinal, output) in effects.outputs.iter().enumerate() {
+            let header = Header::Fact(FactHeader {
+                id: cause.id.output(P::Ports::NODE.name, ordinal as u32),
+                time: self.journal.now,
+                causation: cause.id,
+                correlation: cause.correlation.clone(),
+                answers: output.answers.clone(),
+                actor: cause.actor.clone(),
+                traceparent: cause.traceparent.clone(),
+                applied: Vec::new(),
+            });
+            let topic = P::Ports::NODE.outputs[P::Ports::port(&output.body)];
+            let mut value = door::frame(self.setup.registry.id(topic.schema));
+            P::Ports::encode(&output.body, &header, &mut value);
+            let key = P::Ports::out_key(&output.body).as_bytes();
+            self.produce(out, topic, key, value)?;
+        }
+        for (timer, deadline) in effects.timers {
+            self.set_timer(store, cause, key, &timer, deadline);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn produce(
+        &mut self,
+        out: &mut Vec<Produced>,
+        topic: TopicRef,
+        key: &[u8],
+        value: Vec<u8>,
+    ) -> Result<(), Stop> {
+        let size = key.len() + value.len();
+        if size > self.setup.max_record {
+            return Err(Stop::Halt(format!(
+                "a record of {size} bytes for {} is over the limit of {} bytes",
+                topic.name, self.setup.max_record
+            )));
+        }
+        self.counters.outputs += 1;
+        out.push(Produced {
+            target: Target::Topic(topic),
+            partition: partition_of(key, self.setup.partitions),
+            key: Some(key.to_vec()),
+            value: Some(value),
+            headers: Vec::new(),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn dead_letter(&mut self, input: &Input, letter: &Letter, out: &mut Vec<Produced>) {
+        self.counters.dead_letters += 1;
+        // A view writes nothing; the node that guards the topic has written the letter.
+        if !P::Ports::NODE.is_view() {
+            let origin =
+                Origin { topic: input.topic.name.to_owned(), partition: input.partition, offset: input.offset };
+            out.push(letter.record(&origin, P::Ports::NODE.name, input, self.setup.max_record));
+        }
+    }
+
+    fn set_timer(
+        &mut self,
+        store: &dyn Store,
+        cause: &Cause,
+        key: &str,
+        timer: &P::Timer,
+        deadline: Option<Timestamp>,
+    ) {
+        let mut rows = Overlaid { base: store, changes: &mut self.changes };
+        timers::set(&mut rows, cause, key, &rows::to_bytes(timer), deadline);
+        if let (Some(next), Some(deadline)) = (&mut self.next_timer, deadline) {
+            *next = Some(next.map_or(deadline, |next| next.min(deadline)));
+        }
+    }
+}
+
+impl<P: Processor> Task for ProcessorTask<P> {
+    fn node(&self) -> &'static Node {
+        P::Ports::NODE
+    }
+
+    fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
+        let meta = self.meta.get_or_insert_with(|| {
+            store.get(&[tag::META]).map_or_else(Meta::default, |bytes| rows::from_bytes(&bytes))
+        });
+        self.journal.epoch = meta.epoch + 1;
+        self.journal.now = meta.now.max(wall);
+    }
+
+    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
+        *self.positions[port].get_or_insert_with(|| Reader::new(store).position(P::Ports::NODE.inputs[port].name))
+    }
+
+    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
+        *self
+            .next_timer
+            .get_or_insert_with(|| timers::due(store, Timestamp(i64::MAX - 1), 1).first().map(|due| due.deadline))
+    }
+
+    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
+        if limit == 0 || self.next_timer(store).is_none_or(|next| next > self.journal.now) {
+            return Ok(());
+        }
+        let timers = timers::due(&Overlaid { base: store, changes: &mut self.changes }, self.journal.now, limit);
+        self.journal.timers = timers.len() as u32;
+        self.next_timer = None;
+        for due in timers {
+            if !timers::take(&mut Overlaid { base: store, changes: &mut self.changes }, &due) {
+                continue;
+            }
+            self.counters.timers += 1;
+            let timers::Due { deadline, key, name, set_by } = due;
+            let id = EventId::of_timer(P::Ports::NODE.name, &key, &name, deadline, set_by.id);
+            let cause = Cause { id, ..set_by };
+            self.step(store, &cause, None, &key, Event::Timer(rows::from_bytes(&name)), out)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
+        if input.offset < self.position(store, port) {
+            return Ok(());
+        }
+        self.positions[port] = Some(input.offset + 1);
+        self.changes.insert(rows::position(input.topic.name), Some(rows::to_bytes(&(input.offset + 1))));
+        self.journal.push(port as u8, input.offset);
+        self.counters.inputs += 1;
+        self.admit(store, port, input, out)
+    }
+
+    fn finish(&mut self) -> Option<TaskCommit> {
+        if self.journal.runs.is_empty() && self.journal.timers == 0 {
+            return None;
+        }
+        let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
+        self.changes.insert(vec![tag::META], Some(rows::to_bytes(&meta)));
+        self.meta = Some(meta);
+        let journal = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
+        Some(TaskCommit {
+            node: P::Ports::NODE,
+            partition: self.partition,
+            changes: std::mem::take(&mut self.changes),
+            journal: std::mem::replace(&mut self.journal, journal),
+        })
+    }
+
+    fn abort(&mut self) {
+        self.changes.clear();
+        self.journal.timers = 0;
+        self.journal.runs.clear();
+        self.meta = None;
+        self.positions.fill(None);
+        self.next_timer = None;
+    }
+}

@@ -1,0 +1,162 @@
+//! The simulator with a toy graph: what it promises about itself, and the toy's own law under every crash it knows.
+
+#[path = "../../embedded/tests/toy/mod.rs"]
+mod toy;
+
+use std::collections::BTreeMap;
+
+use toy::{CREDITS, ORDERS, PAID};
+use tributary_flow::log::{Log, LogError, visit};
+use tributary_flow::{DEAD_LETTERS, reader, replay};
+use tributary_sim::{Crash, SimOptions, Simulation};
+
+fn apart(seed: u64, partitions: u32) -> SimOptions {
+    SimOptions::new(seed, partitions, vec![vec!["wallet"], vec!["tally"]])
+}
+
+fn fused(seed: u64, partitions: u32) -> SimOptions {
+    SimOptions { fused: true, ..SimOptions::new(seed, partitions, vec![vec!["wallet", "tally"]]) }
+}
+
+/// Balances, how often each command was answered, and how many answers were counted.
+type End = (BTreeMap<String, i64>, BTreeMap<String, u64>, u64);
+
+fn simulate(options: SimOptions) -> Simulation {
+    let partitions = options.partitions;
+    let mut simulation = Simulation::new(options, move |partition| toy::tasks(partition, partitions));
+    for n in 0..12 {
+        let (from, to) = (format!("w{}", n % 3), format!("w{}", n % 4));
+        let verb = if n % 4 == 0 { "later" } else { "pay" };
+        let amount = if verb == "later" { 1_000_000 } else { n + 1 };
+        simulation.submit(&ORDERS, &from, toy::order(&format!("c{n}"), verb, &from, &to, amount));
+        if n == 5 {
+            simulation.run_until_quiet().unwrap();
+        }
+    }
+    simulation.run_until_quiet().unwrap();
+    simulation.advance(2_000_000);
+    simulation.run_until_quiet().unwrap();
+    assert_eq!(simulation.halted(), []);
+    simulation
+}
+
+fn end(simulation: &Simulation) -> End {
+    let (mut balances, mut answers, mut counted) = (BTreeMap::new(), BTreeMap::new(), 0);
+    for partition in 0..simulation.log().partitions() {
+        balances.extend(toy::balances(simulation.store("wallet", partition).unwrap()));
+        counted += toy::counted(simulation.store("tally", partition).unwrap());
+        visit::<LogError>(simulation.log(), PAID.name, partition, |record| {
+            *answers.entry(toy::answered(&record.value.unwrap())).or_default() += 1;
+            Ok(())
+        })
+        .unwrap();
+    }
+    (balances, answers, counted)
+}
+
+/// Every store is what its journal makes of its inputs, row for row.
+fn replays(simulation: &Simulation) {
+    let partitions = simulation.log().partitions();
+    for mut task in (0..partitions).flat_map(|partition| toy::tasks(partition, partitions)) {
+        let replayed = replay::replay(task.as_mut(), simulation.log(), &mut |_, _| {}).unwrap();
+        let store = simulation.store(task.node().name, task.partition()).unwrap();
+        assert_eq!(reader::digest(store), reader::digest(&replayed), "{}[{}]", task.node().name, task.partition());
+    }
+}
+
+#[test]
+fn without_faults_every_order_is_paid_once() {
+    for partitions in [1, 3] {
+        let (balances, answers, counted) = end(&simulate(apart(1, partitions)));
+        assert_eq!(balances.values().sum::<i64>(), 0);
+        assert!(answers.len() == 12 && answers.values().all(|count| *count == 1), "{answers:?}");
+        assert_eq!(counted, 12);
+        assert_eq!(end(&simulate(fused(2, partitions))), (balances, answers, counted), "fusion changes nothing");
+    }
+}
+
+#[test]
+fn a_crash_at_any_commit_boundary_changes_nothing() {
+    for options in [apart(3, 1), apart(4, 3), fused(5, 1), fused(6, 3)] {
+        let calm = simulate(options.clone());
+        assert!(calm.boundaries() > 10 && calm.crashes() == 0);
+        for boundary in 0..calm.boundaries() {
+            let crashed = simulate(SimOptions { crash: Crash::At(boundary), ..options.clone() });
+            assert_eq!((end(&crashed), crashed.crashes()), (end(&calm), 1), "boundary {boundary} of {options:?}");
+            replays(&crashed);
+        }
+    }
+}
+
+#[test]
+fn crashes_without_end_change_nothing() {
+    for seed in 0..40 {
+        for options in [apart(seed, 1), apart(seed, 3), fused(seed, 3)] {
+            let calm = end(&simulate(options.clone()));
+            for crash in [Crash::Round, Crash::Chance(2_000)] {
+                let crashed = simulate(SimOptions { crash, ..options.clone() });
+                assert_eq!(end(&crashed), calm, "seed {seed}, {crash:?}");
+                assert!(crashed.crashes() > 0 || crash != Crash::Round);
+                replays(&crashed);
+            }
+        }
+    }
+}
+
+#[test]
+fn duplicates_and_strays_change_nothing() {
+    for seed in 0..40 {
+        for options in [apart(seed, 3), fused(seed, 3)] {
+            let calm = end(&simulate(options.clone()));
+            let faulty =
+                SimOptions { duplicate_commands: true, misroute_commands: true, crash: Crash::Chance(500), ..options };
+            let faulty = simulate(faulty);
+            assert_eq!(end(&faulty), calm, "seed {seed}");
+            let orders: usize =
+                (0..3).map(|partition| faulty.log().read(ORDERS.name, partition, 0, 999).unwrap().len()).sum();
+            assert!(orders >= 24, "{orders}: twelve orders, twelve copies, and what was forwarded");
+            replays(&faulty);
+        }
+    }
+}
+
+#[test]
+fn a_seed_decides_every_byte() {
+    let stormy = |seed| {
+        let options = SimOptions {
+            duplicate_commands: true,
+            misroute_commands: true,
+            crash: Crash::Chance(1_000),
+            ..apart(seed, 3)
+        };
+        simulate(options).log_hash()
+    };
+    assert_eq!(stormy(7), stormy(7));
+    assert_ne!(stormy(7), stormy(8));
+}
+
+#[test]
+fn after_a_restart_timers_wait_until_the_log_is_read() {
+    for seed in 0..20 {
+        for options in [apart(seed, 1), fused(seed, 1)] {
+            let mut simulation = Simulation::new(options, |partition| toy::tasks(partition, 1));
+            simulation.submit(&ORDERS, "ann", toy::order("1", "later", "ann", "bob", 1_000_000));
+            simulation.run_until_quiet().unwrap();
+            simulation.kill("wallet");
+            simulation.submit(&ORDERS, "ann", toy::order("2", "cancel", "ann", "bob", 0));
+            simulation.advance(2_000_000);
+            simulation.run_until_quiet().unwrap();
+            assert_eq!(end(&simulation).1, BTreeMap::new(), "seed {seed}: the log had cancelled it");
+        }
+    }
+}
+
+#[test]
+fn a_bad_record_becomes_a_dead_letter_once() {
+    let mut simulation =
+        Simulation::new(SimOptions { crash: Crash::Round, ..apart(9, 1) }, |partition| toy::tasks(partition, 1));
+    simulation.produce(&ORDERS, 0, None, Some(b"no envelope".to_vec()));
+    simulation.run_until_quiet().unwrap();
+    assert_eq!(simulation.log().read(DEAD_LETTERS, 0, 0, 9).unwrap().len(), 1);
+    assert!(simulation.log().read(CREDITS.name, 0, 0, 9).unwrap().is_empty());
+}
