@@ -181,22 +181,31 @@ impl Api {
         Ok(reached.await?.is_some())
     }
 
-    /// Writes a command and answers once it is durable.
+    /// Hands a command in; what comes back tells when it is durable. Many may be under way at once.
+    pub fn submit(&self, command: &Command, header: CommandHeader) -> Submitted {
+        let value = command.encode(self.registry.as_ref(), header);
+        let (done, submitted) = oneshot::channel();
+        let done = Box::new(move |result| drop(done.send(result)));
+        self.platform.submit(command.topic, command.body.key(), value, done);
+        Submitted(submitted)
+    }
+}
+
+/// A command that was handed in.
+pub(crate) struct Submitted(oneshot::Receiver<Result<Place, SubmitError>>);
+
+impl Submitted {
+    /// Where the command lies, once it is durable.
     ///
     /// # Errors
     /// It is too large, or the platform does not take it.
-    pub async fn submit(&self, command: &Command, header: CommandHeader) -> Result<Place, Problem> {
-        let value = command.encode(self.registry.as_ref(), header);
-        let (done, durable) = oneshot::channel();
-        let done = Box::new(move |result| drop(done.send(result)));
-        self.platform.submit(command.topic, command.body.key(), value, done);
-        match durable.await {
+    pub async fn durable(self) -> Result<Place, Problem> {
+        match self.0.await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(SubmitError::TooLarge { size, limit })) => {
                 let detail = format!("the record has {size} bytes and the limit is {limit}");
-                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-                    .value("size", size)
-                    .value("limit", limit))
+                let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+                Err(problem.value("size", size).value("limit", limit))
             }
             Ok(Err(SubmitError::Unavailable(reason))) => Err(Problem::unavailable("unavailable", reason)),
             Err(_) => Err(Problem::unavailable(

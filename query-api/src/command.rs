@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use tributary_flow::{Body, CommandHeader, EventId, Header, Kind, Node, TopicRef, door, task::Registry};
+use tributary_flow::{Body, CommandHeader, EventId, Header, Kind, Node, TopicRef, framing, task::Registry};
 use tributary_graph as graph;
 use tributary_schemas::accounts::{
     AccountCommand, CloseAccount, FreezeAccount, OpenAccount, UnfreezeAccount, UpdateAccount,
@@ -160,7 +160,7 @@ impl Command {
     #[must_use]
     pub fn encode(&self, registry: &dyn Registry, header: CommandHeader) -> Vec<u8> {
         let header = Header::Command(CommandHeader { id: self.id.clone(), ..header });
-        let mut value = door::frame(registry.id(self.topic.schema));
+        let mut value = framing::frame(registry.id(self.topic.schema));
         each!(&self.body, body => body.encode(&header, &mut value));
         value
     }

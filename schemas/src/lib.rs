@@ -7,7 +7,6 @@
 //! - [`accounts`], [`transactions`], [`risk`], [`ledger`], [`platform`]: records by domain, and per topic an enum of
 //!   its bodies that implements [`tributary_flow::Body`].
 //! - [`value`]: money, currencies, ids, hashes, and the chart of system accounts.
-//! - [`framing`]: the five bytes that name the writer's schema.
 //! - [`registry`]: schemas and their fixed ids, for a schema registry to serve.
 //! - [`evolve`]: reading what was written with another version of a schema, and whether two versions fit.
 //!
@@ -21,12 +20,10 @@
 mod codec;
 mod envelope;
 pub mod evolve;
-pub mod framing;
 mod generated;
 pub mod registry;
 pub mod value;
 
-pub use framing::{MAGIC, frame, unframe};
 pub use generated::{accounts, ledger, platform, risk, transactions};
 pub use platform::{AccountKind, Money, Reason, Side};
 pub use registry::{schema, schema_id};

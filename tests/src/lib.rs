@@ -1,4 +1,5 @@
 //! Scenarios, contracts and end-to-end tests of the whole, and the real parts that they run against.
 
 pub mod apicurio;
+pub mod recovery;
 pub mod scenario;

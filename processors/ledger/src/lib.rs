@@ -9,15 +9,15 @@
 //! ```
 //!
 //! What always holds:
-//! - A posting is closed exactly once, by one journal record or one alarm. A journal record has every declared line once,
-//!   in order of line, each with its entry's sequence and hash, and its debits equal its credits in every currency.
+//! - A posting is closed exactly once, by one journal record or one alarm. A journal record has every declared line
+//!   once, in order of line, each with its entry's sequence and hash; in every currency its debits equal its credits.
 //! - The order in which the two topics met makes no difference to what is written: entries may come before the posting
 //!   is declared, and before the transaction is.
 //! - Over all postings no line exceeds what it was declared with at initiation.
 //! - An alarm for an incomplete posting takes nothing back: if the rest comes after all, the journal is written.
 //!
-//! A transaction's state is dropped when it has ended and all its postings are closed. Deliberately absent: balances and
-//! the trial balance, which are sums over the journal and belong to a view.
+//! A transaction's state is dropped when it has ended and all its postings are closed. Deliberately absent: balances
+//! and the trial balance, which are sums over the journal and belong to a view.
 
 mod close;
 mod on_incomplete;

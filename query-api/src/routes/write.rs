@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::outcome::{self, Settled};
 use super::{Body, Params, Shared, text_header};
 use crate::answer::{AccountAnswer, PlaceAnswer, TransactionAnswer};
-use crate::api::LONGEST_WAIT;
+use crate::api::{LONGEST_WAIT, Submitted};
 use crate::command::{Command, CommandBody, keyed_id, random_id};
 use crate::json::{self, instant};
 use crate::problem::{Document, Problem};
@@ -147,7 +147,18 @@ impl IntoResponse for Answered {
 }
 
 async fn send(api: &Shared, command: &Command, caller: &Caller, until: Option<Instant>) -> Result<Answered, Problem> {
-    let place = api.submit(command, caller.header()).await?;
+    let submitted = api.submit(command, caller.header());
+    follow(api, command, submitted, until).await
+}
+
+/// Waits for a command to be durable and, if asked, for its outcome.
+async fn follow(
+    api: &Shared,
+    command: &Command,
+    submitted: Submitted,
+    until: Option<Instant>,
+) -> Result<Answered, Problem> {
+    let place = submitted.durable().await?;
     let settled = match until {
         Some(until) => outcome::wait(api, command, &place, until).await?,
         None => None,
@@ -268,23 +279,20 @@ pub(crate) async fn commands(
     }
 }
 
-/// Sends many commands at once; each gets its own answer, in order.
+/// Sends many commands at once; each gets its own answer, in order. They are waited for one after the other: by the time
+/// the first has its outcome most others have theirs, and one who waits is woken by each commit, not a thousand.
 async fn many(
     api: &Shared,
     commands: Vec<Command>,
     caller: Caller,
     until: Option<Instant>,
 ) -> Result<Response, Problem> {
-    let caller = std::sync::Arc::new(caller);
-    let sending = commands.into_iter().map(|command| {
-        let (api, caller) = (Shared::clone(api), std::sync::Arc::clone(&caller));
-        tokio::spawn(async move { send(&api, &command, &caller, until).await })
-    });
-    let sending: Vec<_> = sending.collect();
-    let mut items = Vec::with_capacity(sending.len());
-    for sent in sending {
-        let sent = sent.await.unwrap_or_else(|_| Err(Problem::unavailable("unavailable", "the request was given up")));
-        items.push(match sent.and_then(|answered| answered.answer) {
+    let submit = |command: Command| (api.submit(&command, caller.header()), command);
+    let submitted: Vec<_> = commands.into_iter().map(submit).collect();
+    let mut items = Vec::with_capacity(submitted.len());
+    for (submitted, command) in submitted {
+        let followed = follow(api, &command, submitted, until).await;
+        items.push(match followed.and_then(|answered| answered.answer) {
             Ok(answer) => ItemAnswer::Taken(Box::new(answer)),
             Err(problem) => ItemAnswer::Problem(problem.document().clone()),
         });

@@ -1,11 +1,10 @@
 //! The entries as they lie, to be compared byte for byte.
 
 use anyhow::{Context, Result, ensure};
-use tributary_flow::door::frame;
+use tributary_flow::framing::{frame, unframe};
 use tributary_flow::{Body, EventId, FactHeader, Header, Log, Logged, log};
 use tributary_graph::LEDGER_ENTRIES;
 use tributary_schemas::ledger::Entry;
-use tributary_schemas::unframe;
 
 /// How much must be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use tributary_flow::{Body, CommandHeader, Header, Timestamp, TopicRef};
 use tributary_schemas::accounts::AccountCommand;
 use tributary_schemas::risk::RiskCommand;
 use tributary_schemas::transactions::TransactionCommand;
-use tributary_flow::door::frame;
+use tributary_flow::framing::frame;
 use tributary_schemas::{Amount, schema_id};
 
 use super::expect::Expect;

@@ -69,7 +69,13 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
     let clock: &[_] = &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "3600000")];
     let mut plan = BTreeMap::new();
     for node in nodes {
-        for name in node.inputs.iter().chain(node.outputs).map(|topic| topic.name.to_owned()).chain([node.journal(), DEAD_LETTERS.to_owned()]) {
+        for name in node
+            .inputs
+            .iter()
+            .chain(node.outputs)
+            .map(|topic| topic.name.to_owned())
+            .chain([node.journal(), DEAD_LETTERS.to_owned()])
+        {
             plan.insert(name.clone(), topic(&name, partitions, kept));
         }
         plan.insert(node.changelog(), topic(&node.changelog(), partitions, compacted));
@@ -96,9 +102,13 @@ pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec
                 if !vital.contains(&name) {
                     continue;
                 }
-                let differs = |(key, want): (&String, &String)| state.configs.get(key).filter(|is| *is != want).map(|is| (key.clone(), is.clone(), want.clone()));
+                let differs = |(key, want): (&String, &String)| {
+                    state.configs.get(key).filter(|is| *is != want).map(|is| (key.clone(), is.clone(), want.clone()))
+                };
                 let found = configs.iter().filter(|(key, _)| *key != "delete.retention.ms").filter_map(differs);
-                wrong.extend(found.map(|(key, is, want)| format!("{name} has {key}={is} and not {want} (kafka-configs --alter sets it)")));
+                wrong.extend(found.map(|(key, is, want)| {
+                    format!("{name} has {key}={is} and not {want} (kafka-configs --alter sets it)")
+                }));
             }
         }
     }
@@ -110,13 +120,18 @@ pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec
 /// # Errors
 /// It cannot be reached within ten seconds, or a setting is not accepted.
 pub fn cluster(brokers: &str, client: &BTreeMap<String, String>) -> Result<Cluster, StartError> {
-    let unreachable = |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
+    let unreachable =
+        |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
     let admin = connect(brokers, client)?;
     let metadata = admin.inner().fetch_metadata(None, BOUND).map_err(unreachable)?;
     let mut topics = BTreeMap::new();
     for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
         let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
-        let state = TopicState { partitions: topic.partitions().len() as u32, replication: replication as u32, configs: BTreeMap::new() };
+        let state = TopicState {
+            partitions: topic.partitions().len() as u32,
+            replication: replication as u32,
+            configs: BTreeMap::new(),
+        };
         topics.insert(topic.name().to_owned(), state);
     }
     let names: Vec<String> = topics.keys().cloned().collect();
@@ -139,7 +154,11 @@ pub fn cluster(brokers: &str, client: &BTreeMap<String, String>) -> Result<Clust
 ///
 /// # Errors
 /// The cluster cannot be reached.
-pub fn create_topics(brokers: &str, client: &BTreeMap<String, String>, plan: &[TopicPlan]) -> Result<Vec<(String, String)>, StartError> {
+pub fn create_topics(
+    brokers: &str,
+    client: &BTreeMap<String, String>,
+    plan: &[TopicPlan],
+) -> Result<Vec<(String, String)>, StartError> {
     let admin = connect(brokers, client)?;
     let topics: Vec<NewTopic<'_>> = plan
         .iter()
@@ -152,10 +171,14 @@ pub fn create_topics(brokers: &str, client: &BTreeMap<String, String>, plan: &[T
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let unreachable = |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
+    let unreachable =
+        |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
     let results = wait(admin.create_topics(&topics, &bounded())).map_err(unreachable)?;
     let failed = results.into_iter().filter_map(|result| {
-        result.err().filter(|(_, code)| *code != rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists).map(|(name, code)| (name, code.to_string()))
+        result
+            .err()
+            .filter(|(_, code)| *code != rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)
+            .map(|(name, code)| (name, code.to_string()))
     });
     Ok(failed.collect())
 }

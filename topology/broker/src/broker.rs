@@ -100,7 +100,10 @@ impl Broker {
             while !shared.is_over() {
                 let (busy, doing) = shared.busy();
                 if busy > HUNG {
-                    tracing::error!(seconds = busy.as_secs(), "the engine hangs while {doing}: ending the process, a restart rolls forward");
+                    tracing::error!(
+                        seconds = busy.as_secs(),
+                        "the engine hangs while {doing}: ending the process, a restart rolls forward"
+                    );
                     std::process::exit(EXIT_HUNG);
                 }
                 std::thread::sleep(REFRESH);
@@ -151,7 +154,8 @@ impl Drop for Broker {
 /// Every partition that the nodes read or write.
 fn watched(nodes: &[&'static Node], partitions: u32) -> Vec<At> {
     let own = nodes.iter().flat_map(|node| [node.changelog(), node.journal()]);
-    let declared = nodes.iter().flat_map(|node| node.inputs.iter().chain(node.outputs)).map(|topic| topic.name.to_owned());
+    let declared =
+        nodes.iter().flat_map(|node| node.inputs.iter().chain(node.outputs)).map(|topic| topic.name.to_owned());
     let topics: std::collections::BTreeSet<String> = own.chain(declared).chain([DEAD_LETTERS.to_owned()]).collect();
     topics.into_iter().flat_map(|topic| (0..partitions).map(move |partition| (topic.clone(), partition))).collect()
 }
@@ -179,7 +183,8 @@ impl Platform for Broker {
     }
 
     fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
-        let Some(store) = self.stores.get(node.name, partition).filter(|_| self.shared.owns(node.name, partition)) else {
+        let Some(store) = self.stores.get(node.name, partition).filter(|_| self.shared.owns(node.name, partition))
+        else {
             return false;
         };
         read(&store.view());

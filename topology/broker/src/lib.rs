@@ -90,7 +90,9 @@ impl Options {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// No broker answers.
-    #[error("Kafka at {brokers} cannot be reached: check --brokers (and --kafka-set security.protocol=… where it wants TLS or SASL): {reason}")]
+    #[error(
+        "Kafka at {brokers} cannot be reached: check --brokers (and --kafka-set security.protocol=… where it wants TLS or SASL): {reason}"
+    )]
     Unreachable {
         /// The bootstrap servers.
         brokers: String,
@@ -104,7 +106,9 @@ pub enum StartError {
     #[error("topics are not as declared: {}; `tributary topology apply` creates what is missing, and a wrong count is mended only by `tributary topology migrate`", .0.join("; "))]
     Topics(Vec<String>),
     /// The clock is too far from the broker's.
-    #[error("this machine's clock is {seconds} s away from the clock of the broker: set it right (NTP), the limit is {limit} s")]
+    #[error(
+        "this machine's clock is {seconds} s away from the clock of the broker: set it right (NTP), the limit is {limit} s"
+    )]
     Clock {
         /// How far, ahead where positive.
         seconds: i64,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tributary_flow::{Log, LogError, Logged};
 
-use crate::native::{Consumer, Met, NativeError};
+use crate::native::{Consumer, Fault, Met, NativeError};
 use crate::{ends, settings};
 
 /// How many partitions are read at once without beginning anew at each question.
@@ -48,7 +48,13 @@ impl KafkaLog {
     /// A setting is not accepted.
     pub fn connect(brokers: &str, client: &BTreeMap<String, String>, partitions: u32) -> Result<Self, LogError> {
         let bounds = Mutex::new(Consumer::new(&settings::reader(brokers, client, "read_committed"))?);
-        Ok(KafkaLog { brokers: brokers.to_owned(), client: client.clone(), partitions, bounds, cursors: Mutex::default() })
+        Ok(KafkaLog {
+            brokers: brokers.to_owned(),
+            client: client.clone(),
+            partitions,
+            bounds,
+            cursors: Mutex::default(),
+        })
     }
 
     /// A cursor that stands there, or one that is put there; the longest unused gives way.
@@ -109,21 +115,28 @@ impl Cursor {
         while self.ahead.is_empty() && !ended {
             let (topic, partition, ahead) = (self.topic.as_str(), self.partition, &mut self.ahead);
             self.consumer.consume(Duration::from_millis(100), limit.min(10_000), &mut |met| match met {
-                Met::Record(record) if record.topic == topic && record.partition == partition && record.offset >= from => {
+                Met::Record(record)
+                    if record.topic == topic && record.partition == partition && record.offset >= from =>
+                {
                     let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
                     ahead.push_back(Logged { offset: record.offset, key, value, headers: record.headers() });
                 }
-                Met::End { topic: of, partition: at, offset } => ended |= of == topic && at == partition && offset >= end,
+                Met::End { topic: of, partition: at, offset } => {
+                    ended |= of == topic && at == partition && offset >= end
+                }
                 Met::Failed(error) => failed = Some(error),
                 Met::Record(_) => {}
             });
-            if let Some(error) = failed.take() {
-                if since.elapsed() > PATIENCE || error.fault == crate::native::Fault::OffsetLost {
-                    return Err(error.into());
-                }
+            if let Some(error) = failed.take()
+                && (since.elapsed() > PATIENCE || error.fault == Fault::OffsetLost)
+            {
+                return Err(error.into());
             }
             if since.elapsed() > PATIENCE {
-                return Err(LogError(format!("{topic}[{partition}]: nothing read from {from} within {} s", PATIENCE.as_secs())));
+                return Err(LogError(format!(
+                    "{topic}[{partition}]: nothing read from {from} within {} s",
+                    PATIENCE.as_secs()
+                )));
             }
         }
         Ok(())

@@ -21,9 +21,16 @@ const BOUND: Duration = Duration::from_secs(5);
 pub(crate) type Partitions = BTreeSet<(String, u32)>;
 
 /// Whether the coordinator gives `member` of `group` exactly these partitions.
-pub(crate) fn is_confirmed(admin: &AdminClient<Context>, group: &str, member: &str, assigned: &Partitions) -> Result<bool, KafkaError> {
+pub(crate) fn is_confirmed(
+    admin: &AdminClient<Context>,
+    group: &str,
+    member: &str,
+    assigned: &Partitions,
+) -> Result<bool, KafkaError> {
     let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
-    let Some(found) = groups.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else { return Ok(false) };
+    let Some(found) = groups.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else {
+        return Ok(false);
+    };
     let given = found.members().iter().find(|found| found.id() == member).and_then(|found| decode(found.assignment()?));
     Ok(given.as_ref() == Some(assigned))
 }
@@ -39,7 +46,8 @@ fn decode(mut bytes: &[u8]) -> Option<Partitions> {
     let _version: [u8; 2] = take(bytes)?;
     let mut partitions = Partitions::new();
     for _ in 0..u32::from_be_bytes(take(bytes)?) {
-        let (name, rest) = bytes.split_at_checked(usize::from(u16::from_be_bytes(take(bytes)?)))?;
+        let length = u16::from_be_bytes(take(bytes)?);
+        let (name, rest) = bytes.split_at_checked(usize::from(length))?;
         *bytes = rest;
         let name = std::str::from_utf8(name).ok()?;
         for _ in 0..u32::from_be_bytes(take(bytes)?) {

@@ -71,9 +71,12 @@ struct Open {
 impl Restore<'_> {
     /// Brings the stores of `tasks` to the end of their changelogs.
     pub fn run(&self, tasks: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
-        let changelogs: BTreeMap<String, &'static str> = tasks.iter().map(|(node, _)| (node.changelog(), node.name)).collect();
-        let asked: Vec<At> =
-            tasks.iter().flat_map(|(node, partition)| [(node.changelog(), *partition), (node.journal(), *partition)]).collect();
+        let changelogs: BTreeMap<String, &'static str> =
+            tasks.iter().map(|(node, _)| (node.changelog(), node.name)).collect();
+        let asked: Vec<At> = tasks
+            .iter()
+            .flat_map(|(node, partition)| [(node.changelog(), *partition), (node.journal(), *partition)])
+            .collect();
         let mut condemned: Vec<TaskAt> = Vec::new();
         loop {
             let bounds = self.ends.ask(&asked)?;
@@ -81,7 +84,8 @@ impl Restore<'_> {
             let mut open = BTreeMap::new();
             for (node, partition) in tasks {
                 let (changelog, journal) = (range(node.changelog(), *partition), range(node.journal(), *partition));
-                let row = self.start(node, *partition, &changelog, &journal, condemned.contains(&(node.name, *partition)))?;
+                let row =
+                    self.start(node, *partition, &changelog, &journal, condemned.contains(&(node.name, *partition)))?;
                 open.insert((node.name, *partition), Open { row, end: changelog.end });
             }
             let read = self.read(&changelogs, &mut open);
@@ -94,10 +98,21 @@ impl Restore<'_> {
     }
 
     /// From where to read; what cannot be rolled forward is forgotten and read from the beginning.
-    fn start(&self, node: &'static Node, partition: u32, changelog: &Range<u64>, journal: &Range<u64>, condemned: bool) -> Result<Row, Trouble> {
+    fn start(
+        &self,
+        node: &'static Node,
+        partition: u32,
+        changelog: &Range<u64>,
+        journal: &Range<u64>,
+        condemned: bool,
+    ) -> Result<Row, Trouble> {
         let lost = |said: String| Err(Trouble::Stop(Failure::Log(said)));
         if changelog.end == 0 && journal.end > 0 {
-            return lost(format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal()));
+            return lost(format!(
+                "{}[{partition}] is empty and {}[{partition}] is not",
+                node.changelog(),
+                node.journal()
+            ));
         }
         let store = self.stores.get(node.name, partition).expect("invariant: every task of the process has a store");
         if let Some(row) = store.row()? {
@@ -107,13 +122,22 @@ impl Restore<'_> {
             }
             if row.changelog > changelog.end {
                 let (at, end) = (row.changelog, changelog.end);
-                return lost(format!("{}[{partition}] ends at {end} and the store has read up to {at}", node.changelog()));
+                return lost(format!(
+                    "{}[{partition}] ends at {end} and the store has read up to {at}",
+                    node.changelog()
+                ));
             }
             let age = self.now.0.saturating_sub(row.advanced.0);
             if !condemned && age <= MAX_AGE && row.changelog >= changelog.start {
                 return Ok(row);
             }
-            tracing::warn!(node = node.name, partition, age_s = age / time::SECOND, condemned, "the store is rebuilt from its changelog");
+            tracing::warn!(
+                node = node.name,
+                partition,
+                age_s = age / time::SECOND,
+                condemned,
+                "the store is rebuilt from its changelog"
+            );
         }
         let mut batches = Batches::default();
         batches.wipe(node.name, partition);
@@ -122,10 +146,18 @@ impl Restore<'_> {
     }
 
     /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
-    fn read(&self, changelogs: &BTreeMap<String, &'static str>, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
-        let mut behind: Vec<TaskAt> = open.iter().filter(|(_, open)| open.row.changelog < open.end).map(|(at, _)| *at).collect();
-        let names: BTreeMap<&'static str, &str> = changelogs.iter().map(|(topic, node)| (*node, topic.as_str())).collect();
-        self.reader.assign(behind.iter().map(|(node, partition)| (names[node], *partition, open[&(*node, *partition)].row.changelog)))?;
+    fn read(
+        &self,
+        changelogs: &BTreeMap<String, &'static str>,
+        open: &mut BTreeMap<TaskAt, Open>,
+    ) -> Result<Option<TaskAt>, Trouble> {
+        let mut behind: Vec<TaskAt> =
+            open.iter().filter(|(_, open)| open.row.changelog < open.end).map(|(at, _)| *at).collect();
+        let names: BTreeMap<&'static str, &str> =
+            changelogs.iter().map(|(topic, node)| (*node, topic.as_str())).collect();
+        self.reader.assign(
+            behind.iter().map(|(node, partition)| (names[node], *partition, open[&(*node, *partition)].row.changelog)),
+        )?;
         let (mut last, mut told, mut records) = (Instant::now(), Instant::now(), 0_u64);
         while !behind.is_empty() {
             (self.alive)()?;
@@ -142,7 +174,9 @@ impl Restore<'_> {
                     }
                 }
                 Met::End { topic, partition, offset } => {
-                    let Some(task) = changelogs.get(topic).and_then(|node| open.get_mut(&(*node, partition))) else { return };
+                    let Some(task) = changelogs.get(topic).and_then(|node| open.get_mut(&(*node, partition))) else {
+                        return;
+                    };
                     task.row.changelog = task.row.changelog.max(offset.min(task.end));
                 }
                 Met::Failed(error) => failed = Some(error),
@@ -163,7 +197,10 @@ impl Restore<'_> {
             if met > 0 {
                 last = Instant::now();
             } else if last.elapsed() > PATIENCE {
-                return Err(Trouble::Again(format!("the changelog of {:?} gives nothing and is not at its end", behind.first())));
+                return Err(Trouble::Again(format!(
+                    "the changelog of {:?} gives nothing and is not at its end",
+                    behind.first()
+                )));
             }
             if told.elapsed() > Duration::from_secs(5) {
                 told = Instant::now();

@@ -84,7 +84,11 @@ impl Options {
 }
 
 /// A client of `brokers`, with what the user passes through and then `ours`.
-pub(crate) fn client<const N: usize>(brokers: &str, passed: &BTreeMap<String, String>, ours: [(&str, String); N]) -> Settings {
+pub(crate) fn client<const N: usize>(
+    brokers: &str,
+    passed: &BTreeMap<String, String>,
+    ours: [(&str, String); N],
+) -> Settings {
     let mut settings = Settings::from([("reconnect.backoff.max.ms".to_owned(), "1000".to_owned())]);
     settings.extend(passed.clone());
     settings.insert("bootstrap.servers".into(), brokers.to_owned());

@@ -12,7 +12,9 @@ use tributary_flow::platform::TaskStatus;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// Another process runs in our slot.
-    #[error("slot {0} is taken: another process of this application runs with the same --slot, and this one has stopped")]
+    #[error(
+        "slot {0} is taken: another process of this application runs with the same --slot, and this one has stopped"
+    )]
     Fenced(String),
     /// A store cannot be written or read; a full disk, most often.
     #[error("the state cannot be written: {0}; free the disk (or mend it) and start again, nothing is lost")]
@@ -158,7 +160,12 @@ impl Shared {
         let commits = held(&self.commits);
         let mut sorted: Vec<Duration> = commits.1.iter().copied().collect();
         sorted.sort_unstable();
-        let at = |hundredths: usize| sorted.get((sorted.len() * hundredths / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default();
+        let at = |hundredths: usize| {
+            sorted
+                .get((sorted.len() * hundredths / 100).min(sorted.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or_default()
+        };
         Commits { count: commits.0, p50: at(50), p99: at(99), max: at(100) }
     }
 }

@@ -25,7 +25,12 @@ impl StateReader {
     ///
     /// # Errors
     /// The store is there and cannot be opened.
-    pub fn with_state(&self, node: &Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool, StartError> {
+    pub fn with_state(
+        &self,
+        node: &Node,
+        partition: u32,
+        read: &mut dyn FnMut(&dyn Store),
+    ) -> Result<bool, StartError> {
         let folder = self.folder.join(node.name);
         if !folder.join("CURRENT").is_file() {
             return Ok(false);

@@ -62,7 +62,12 @@ pub(crate) struct NodeStores(BTreeMap<(&'static str, u32), TaskStore>);
 
 impl NodeStores {
     /// Opens the store of every node; one cache and one budget of write buffers serve all.
-    pub fn open(folder: &Path, nodes: &[&'static Node], partitions: u32, cache_bytes: usize) -> Result<Self, StartError> {
+    pub fn open(
+        folder: &Path,
+        nodes: &[&'static Node],
+        partitions: u32,
+        cache_bytes: usize,
+    ) -> Result<Self, StartError> {
         let cache = Cache::new_lru_cache(cache_bytes);
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(cache_bytes / 2, false, cache.clone());
         let mut stores = BTreeMap::new();
@@ -215,7 +220,11 @@ fn bounds(partition: u32, from: &[u8], to: &[u8]) -> ReadOptions {
 }
 
 fn walk(mut rows: DBRawIterator<'_>, reverse: bool, visit: &mut Visit<'_>) {
-    if reverse { rows.seek_to_last() } else { rows.seek_to_first() }
+    if reverse {
+        rows.seek_to_last()
+    } else {
+        rows.seek_to_first()
+    }
     while let Some((key, value)) = rows.item() {
         if visit(&key[4..], value) == ControlFlow::Break(()) {
             return;

@@ -77,7 +77,11 @@ pub(crate) struct Submitter {
 impl Submitter {
     pub fn new(options: &Options) -> Result<Self, KafkaError> {
         let producer = options.submitter().create_with_context(Context)?;
-        Ok(Submitter { producer: Mutex::new(Some(producer)), partitions: options.partitions, max_record: options.max_record })
+        Ok(Submitter {
+            producer: Mutex::new(Some(producer)),
+            partitions: options.partitions,
+            max_record: options.max_record,
+        })
     }
 
     pub fn submit(&self, topic: TopicRef, key: &str, value: &[u8], done: Done) {
@@ -86,14 +90,16 @@ impl Submitter {
             return done(Err(SubmitError::TooLarge { size, limit: self.max_record }));
         }
         let partition = partition_of(key.as_bytes(), self.partitions);
-        let unavailable = |error: KafkaError| SubmitError::Unavailable(format!("Kafka did not acknowledge it: {error}"));
+        let unavailable =
+            |error: KafkaError| SubmitError::Unavailable(format!("Kafka did not acknowledge it: {error}"));
         let told = move |result: Result<(Place, _), _>| done(result.map(|(place, _)| place).map_err(unavailable));
         self.send(topic.name, partition, key, value, Box::new(told));
     }
 
     fn send(&self, topic: &str, partition: u32, key: &str, value: &[u8], delivered: Delivered) {
         let waiting = Box::new(Waiting(Mutex::new(Some(delivered))));
-        let record = BaseRecord::with_opaque_to(topic, waiting).partition(partition.cast_signed()).key(key).payload(value);
+        let record =
+            BaseRecord::with_opaque_to(topic, waiting).partition(partition.cast_signed()).key(key).payload(value);
         let producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = match producer.as_ref() {
             Some(producer) => producer.send(record),

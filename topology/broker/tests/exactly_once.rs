@@ -38,7 +38,10 @@ fn client(bootstrap: &str) -> Broker {
 }
 
 fn cluster(folder: &Path) -> Kafka {
-    let _ = tracing_subscriber::fmt().with_env_filter(std::env::var("RUST_LOG").unwrap_or("warn".into())).with_test_writer().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or("warn".into()))
+        .with_test_writer()
+        .try_init();
     let kafka = Kafka::start(folder);
     let plan = admin::plan(toy::NODES, PARTITIONS, 1);
     assert_eq!(admin::create_topics(&kafka.bootstrap, &BTreeMap::new(), &plan).unwrap(), []);
@@ -134,8 +137,11 @@ fn latency(broker: &Broker) -> String {
                     match tributary_flow::Body::decode(&value[5..]) {
                         Ok((Header::Command(command), toy::Ask { .. })) => drop(asked.insert(command.id, command.time)),
                         _ => {
-                            let (header, counted) = <toy::Counted as tributary_flow::Body>::decode(&value[5..]).unwrap();
-                            let (Header::Fact(fact), Some(asked)) = (header, asked.get(&counted.command)) else { continue };
+                            let (header, counted) =
+                                <toy::Counted as tributary_flow::Body>::decode(&value[5..]).unwrap();
+                            let (Header::Fact(fact), Some(asked)) = (header, asked.get(&counted.command)) else {
+                                continue;
+                            };
                             micros.push(fact.time.0 - asked.0);
                         }
                     }
@@ -268,7 +274,8 @@ fn partitions_move_between_two_slots_and_a_broker_that_dies_comes_back_to_the_sa
     ask(&client, 0, 2_000, 1_000);
     let two = start(&bootstrap, &folder.path().join("two"), "slot-2");
     ask(&client, 2_000, 6_000, 1_000);
-    let owned = |broker: &Broker| (0..PARTITIONS).filter(|at| Platform::read(broker, toy::NODES[0], *at, &mut |_| {})).count();
+    let owned =
+        |broker: &Broker| (0..PARTITIONS).filter(|at| Platform::read(broker, toy::NODES[0], *at, &mut |_| {})).count();
     eventually("both own something", 30, || owned(&one) > 0 && owned(&two) > 0 && owned(&one) + owned(&two) == 3);
     all_counted(&client, 6_000);
     one.stop();
@@ -294,13 +301,18 @@ fn commits_stay_quick_under_a_moderate_load() {
     eventually("running", 30, || owns_all(&broker));
     let news = Arc::new(AtomicU64::new(0));
     let heard = news.clone();
-    broker.on_commit(Box::new(move || { heard.fetch_add(1, Ordering::Relaxed); }));
+    broker.on_commit(Box::new(move || {
+        heard.fetch_add(1, Ordering::Relaxed);
+    }));
     ask(&broker, 0, 2_000, 400);
     all_counted(&broker, 2_000);
     let warm = broker.commits();
     ask(&broker, 2_000, 8_000, 400);
     let commits = broker.commits();
-    println!("400 commands/s, 2 hops: {commits:?} (warm-up: {warm:?}); from submission to the second decision: {}", latency(&broker));
+    println!(
+        "400 commands/s, 2 hops: {commits:?} (warm-up: {warm:?}); from submission to the second decision: {}",
+        latency(&broker)
+    );
     // The trap of slices shows in the median; the tail belongs to whatever else the machine does.
     assert!(commits.p50 < Duration::from_millis(100), "{commits:?}");
     assert!(news.load(Ordering::Relaxed) > 0);
@@ -355,7 +367,12 @@ fn bad_bytes_become_dead_letters_and_a_wrong_clock_does_not_run() {
 
     let broker = start(&kafka.bootstrap, &folder.path().join("state"), "slot-0");
     let (tell, told) = mpsc::channel();
-    for (key, value) in [("who", b"nonsense".to_vec()), ("who", Vec::new()), ("who", b"\0\0\0\0\x09{}".to_vec()), ("who", vec![0; 100_001])] {
+    for (key, value) in [
+        ("who", b"nonsense".to_vec()),
+        ("who", Vec::new()),
+        ("who", b"\0\0\0\0\x09{}".to_vec()),
+        ("who", vec![0; 100_001]),
+    ] {
         let tell = tell.clone();
         broker.submit(&toy::ASKS, key, value, Box::new(move |place| tell.send(place).unwrap()));
     }
@@ -366,7 +383,13 @@ fn bad_bytes_become_dead_letters_and_a_wrong_clock_does_not_run() {
     let mut letters = Vec::new();
     for partition in 0..PARTITIONS {
         log::visit(&broker, tributary_flow::DEAD_LETTERS, partition, |record| {
-            let header = |name: &str| record.headers.iter().find(|(header, _)| header == name).map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+            let header = |name: &str| {
+                record
+                    .headers
+                    .iter()
+                    .find(|(header, _)| header == name)
+                    .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            };
             letters.push((header("code").unwrap(), header("topic").unwrap(), record.value.clone().unwrap()));
             Ok::<_, tributary_flow::LogError>(())
         })
@@ -385,9 +408,9 @@ fn a_full_disk_stops_the_engine_and_a_restart_rolls_forward() {
     let kafka = cluster(folder.path());
     let state = folder.path().join("state");
     let client = client(&kafka.bootstrap);
-    // No file of this process grows over 400 blocks: to a store that is as good as a full disk.
+    // No file of this process grows over 1500 blocks: to a store that is as good as a full disk.
     let mut full = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" --exact child --nocapture"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 1500; exec \"$0\" --exact child --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .env("TOY_CHILD", format!("{}|{}|slot-0", kafka.bootstrap, state.display()))
         .spawn()

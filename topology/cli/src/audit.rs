@@ -22,8 +22,15 @@ pub fn run(log: &dyn Log, states: &dyn States, decoder: Decoder, digests: bool) 
     let counts: Vec<_> = report.counts.iter().map(|(what, many)| format!("{many} {what}")).collect();
     println!("Verify: {}", if counts.is_empty() { "nothing in the log".to_owned() } else { counts.join(", ") });
     for (currency, (debits, credits)) in &report.trial_balance {
-        let shown = |units: i128| currency.parse::<Currency>().map_or_else(|_| units.to_string(), |code| Amount(units).to_string_in(code));
-        println!("Trial balance {currency}: debits {}, credits {}, difference {}", shown(*debits), shown(*credits), shown(debits - credits));
+        let shown = |units: i128| {
+            currency.parse::<Currency>().map_or_else(|_| units.to_string(), |code| Amount(units).to_string_in(code))
+        };
+        println!(
+            "Trial balance {currency}: debits {}, credits {}, difference {}",
+            shown(*debits),
+            shown(*credits),
+            shown(debits - credits)
+        );
     }
     if digests {
         for (node, partition, digest) in &report.digests {

@@ -126,7 +126,9 @@ mod tests {
     fn an_unknown_key_is_refused_by_name() {
         let file = std::env::temp_dir().join(format!("tributary-config-{}.toml", std::process::id()));
         std::fs::write(&file, "partitions = 3\npartitons = 4\n").expect("a temporary file");
-        let error = Config::resolve(&Flags { config: Some(file.clone()), ..Flags::default() }).expect_err("refused").to_string();
+        let error = Config::resolve(&Flags { config: Some(file.clone()), ..Flags::default() })
+            .expect_err("refused")
+            .to_string();
         std::fs::remove_file(&file).expect("removed");
         assert!(error.contains("partitons"), "{error}");
     }
@@ -134,10 +136,14 @@ mod tests {
     #[test]
     fn flags_win_over_the_file() {
         let file = std::env::temp_dir().join(format!("tributary-config-{}-2.toml", std::process::id()));
-        std::fs::write(&file, "partitions = 3\nslot = \"a\"\n[kafka]\n\"ssl.ca.location\" = \"ca.pem\"\n").expect("a temporary file");
+        std::fs::write(&file, "partitions = 3\nslot = \"a\"\n[kafka]\n\"ssl.ca.location\" = \"ca.pem\"\n")
+            .expect("a temporary file");
         let flags = Flags { config: Some(file.clone()), partitions: Some(7), ..Flags::default() };
         let config = Config::resolve(&flags).expect("resolved");
         std::fs::remove_file(&file).expect("removed");
-        assert_eq!((config.partitions, config.slot.as_str(), config.kafka["ssl.ca.location"].as_str()), (7, "a", "ca.pem"));
+        assert_eq!(
+            (config.partitions, config.slot.as_str(), config.kafka["ssl.ca.location"].as_str()),
+            (7, "a", "ca.pem")
+        );
     }
 }

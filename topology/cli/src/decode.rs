@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
+use tributary_flow::framing::unframe;
 use tributary_flow::log::Logged;
 use tributary_flow::{Body, Header, Registry, TopicRef};
 use tributary_graph as graph;
-use tributary_schemas::{accounts, ledger, risk, transactions, unframe};
+use tributary_schemas::{accounts, ledger, risk, transactions};
 
 /// Reads records by topic.
 #[derive(Clone)]

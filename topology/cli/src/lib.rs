@@ -28,10 +28,15 @@ use config::{Config, Flags};
 
 /// A Kafka-native payments core: commands in by Kafka or HTTP, read models out by HTTP, topics replayed to recover.
 #[derive(Parser, Debug)]
-#[command(name = "tributary", version, max_term_width = 110, after_help = "\
+#[command(
+    name = "tributary",
+    version,
+    max_term_width = 110,
+    after_help = "\
 Try it:  tributary up --demo        one process, no Kafka, an API on http://127.0.0.1:8080
          tributary up --kafka       the same on a local Apache Kafka
-         tributary verify           every law over every topic")]
+         tributary verify           every law over every topic"
+)]
 pub struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -172,7 +177,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             let report = audit::run(source.log.as_ref(), source.states.as_ref(), decoder, true)?;
             return Ok(ExitCode::from(u8::from(!report.violations.is_empty())));
         }
-        Command::Topic { command: TopicCommand::Tail { topic, last, follow } } => topics::tail(&config, topic, *last, *follow)?,
+        Command::Topic { command: TopicCommand::Tail { topic, last, follow } } => {
+            topics::tail(&config, topic, *last, *follow)?
+        }
         Command::Dlq { command: DlqCommand::List } => topics::dead_letters(&config, None)?,
         Command::Dlq { command: DlqCommand::Show { place } } => topics::dead_letters(&config, Some(*place))?,
         Command::Completions { shell } => {
@@ -202,7 +209,11 @@ fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Re
         identical &= report.identical();
         println!(
             "{}: {} epochs, {} records identical, {} recomputed and not found, {} found and not recomputed",
-            node.name, report.epochs, report.equal, report.missing.len(), report.surplus.len()
+            node.name,
+            report.epochs,
+            report.equal,
+            report.missing.len(),
+            report.surplus.len()
         );
         for (build, epochs) in &report.foreign {
             println!("  {epochs} epochs were decided by another build: {build}");
@@ -212,10 +223,17 @@ fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Re
         report.surplus.iter().take(limit).for_each(|place| println!("  found, not recomputed: {place}"));
         for (partition, digest) in &report.digests {
             let mut live = None;
-            source.states.with_state(node, *partition, &mut |store| live = Some(tributary_flow::reader::digest(store)))?;
+            source
+                .states
+                .with_state(node, *partition, &mut |store| live = Some(tributary_flow::reader::digest(store)))?;
             let same = live.map(|live| if live == *digest { "equal to the store" } else { "NOT the store's" });
             identical &= live.is_none_or(|live| live == *digest);
-            println!("  state {}[{partition}] {} {}", node.name, hex::encode(digest), same.unwrap_or("(no store here)"));
+            println!(
+                "  state {}[{partition}] {} {}",
+                node.name,
+                hex::encode(digest),
+                same.unwrap_or("(no store here)")
+            );
         }
     }
     Ok(ExitCode::from(u8::from(!identical)))

@@ -40,7 +40,16 @@ impl Report {
 struct Balance(HashMap<[u8; 32], (i64, String)>);
 
 impl Balance {
-    fn note(&mut self, by: i64, topic: &str, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(String, Vec<u8>)], place: impl FnOnce() -> String) {
+    fn note(
+        &mut self,
+        by: i64,
+        topic: &str,
+        partition: u32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(String, Vec<u8>)],
+        place: impl FnOnce() -> String,
+    ) {
         let mut hasher = blake3::Hasher::new();
         let headers = headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), Some(value.as_slice())]);
         for part in [Some(topic.as_bytes()), Some(&partition.to_be_bytes()), key, value].into_iter().chain(headers) {
@@ -56,12 +65,21 @@ impl Balance {
 ///
 /// # Errors
 /// The log cannot be read, or the journal does not fit it.
-pub fn replay(log: &dyn Log, node: &'static Node, registry: Arc<dyn Registry>, span: Span, quiet: bool) -> Result<Report> {
+pub fn replay(
+    log: &dyn Log,
+    node: &'static Node,
+    registry: Arc<dyn Registry>,
+    span: Span,
+    quiet: bool,
+) -> Result<Report> {
     let decoder = Decoder::new(registry.clone());
     let mut report = Report::default();
     let mut balance = Balance(HashMap::new());
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(u64::from(log.partitions())) };
-    bar.set_style(ProgressStyle::with_template("replay {msg} {bar:40} {pos}/{len} partitions").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template("replay {msg} {bar:40} {pos}/{len} partitions")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar.set_message(node.name);
     for partition in 0..log.partitions() {
         replay_task(log, node, partition, registry.clone(), span, &mut balance, &mut report)?;
@@ -106,11 +124,25 @@ fn replay_task(
             }
             for record in &produced {
                 if span.holds(entry.now) && is_compared(record, span) {
-                    let headers: Vec<_> = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-                    balance.note(1, record.target.name(), record.partition, record.key.as_deref(), record.value.as_deref(), &headers, || {
-                        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-                        format!("{}[{}] {key}: epoch {} of partition {partition}", record.target.name(), record.partition, entry.epoch)
-                    });
+                    let headers: Vec<_> =
+                        record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+                    balance.note(
+                        1,
+                        record.target.name(),
+                        record.partition,
+                        record.key.as_deref(),
+                        record.value.as_deref(),
+                        &headers,
+                        || {
+                            let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+                            format!(
+                                "{}[{}] {key}: epoch {} of partition {partition}",
+                                record.target.name(),
+                                record.partition,
+                                entry.epoch
+                            )
+                        },
+                    );
                 }
             }
         })?;
@@ -139,7 +171,11 @@ fn found(
     log::visit(log, topic, partition, |record| {
         if wanted(&record) && span.holds_record(decoder, topic, &record) {
             balance.note(-1, topic, partition, record.key.as_deref(), record.value.as_deref(), &record.headers, || {
-                format!("{topic}[{partition}]@{} {}", record.offset, String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()))
+                format!(
+                    "{topic}[{partition}]@{} {}",
+                    record.offset,
+                    String::from_utf8_lossy(record.key.as_deref().unwrap_or_default())
+                )
             });
         }
         Ok::<_, anyhow::Error>(())

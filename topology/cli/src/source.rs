@@ -28,7 +28,10 @@ impl Source {
             Some(_) => crate::kafka::source(config),
             None => {
                 let reader = EmbeddedReader::open(&config.data).with_context(|| {
-                    format!("{} holds no embedded log: give --data, or --brokers for a Kafka cluster", config.data.display())
+                    format!(
+                        "{} holds no embedded log: give --data, or --brokers for a Kafka cluster",
+                        config.data.display()
+                    )
                 })?;
                 let reader = Arc::new(reader);
                 Ok(Source { log: reader.clone(), states: Box::new(reader), registry: Arc::new(Schemas::compiled()) })

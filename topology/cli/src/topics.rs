@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tributary_flow::log::Logged;
 use tributary_flow::DEAD_LETTERS;
+use tributary_flow::log::Logged;
 
 use crate::config::Config;
 use crate::decode::{self, Decoder, header_json};
@@ -78,23 +78,35 @@ fn line(decoder: &Decoder, topic: Option<tributary_flow::TopicRef>, partition: u
 pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
     decode::topic(topic)?;
     let url = format!("http://{}/commands/{topic}", config.http);
-    let reader = BufReader::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?);
-    let lines = reader.lines().collect::<std::io::Result<Vec<_>>>().with_context(|| format!("{} cannot be read", file.display()))?;
+    let reader =
+        BufReader::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?);
+    let lines = reader
+        .lines()
+        .collect::<std::io::Result<Vec<_>>>()
+        .with_context(|| format!("{} cannot be read", file.display()))?;
     let bar = ProgressBar::new(lines.len() as u64);
-    bar.set_style(ProgressStyle::with_template("produce {bar:40} {human_pos}/{human_len}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template("produce {bar:40} {human_pos}/{human_len}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     let mut sent = 0;
     for (chunk_index, chunk) in lines.chunks(500).enumerate() {
         let mut commands = Vec::new();
         for (index, line) in chunk.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let number = chunk_index * 500 + index + 1;
-            let command: Value = serde_json::from_str(line).with_context(|| format!("{}:{number}: not JSON", file.display()))?;
+            let command: Value =
+                serde_json::from_str(line).with_context(|| format!("{}:{number}: not JSON", file.display()))?;
             if command.get("id").and_then(Value::as_str).is_none() {
-                bail!("{}:{number}: id: every command needs one, so that sending the file twice changes nothing", file.display());
+                bail!(
+                    "{}:{number}: id: every command needs one, so that sending the file twice changes nothing",
+                    file.display()
+                );
             }
             commands.push(command);
         }
         sent += commands.len();
-        http::post(&url, &Value::Array(commands)).with_context(|| format!("{}: {sent} lines were read, the last 500 may not be sent", file.display()))?;
+        http::post(&url, &Value::Array(commands))
+            .with_context(|| format!("{}: {sent} lines were read, the last 500 may not be sent", file.display()))?;
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();
@@ -116,7 +128,12 @@ pub fn dead_letters(config: &Config, wanted: Option<(u32, u64)>) -> Result<()> {
                 Some(_) => return Ok(()),
                 None => println!(
                     "{partition}:{} {} from {}[{}]@{}: {}",
-                    record.offset, text("code"), text("topic"), text("partition"), text("offset"), text("reason")
+                    record.offset,
+                    text("code"),
+                    text("topic"),
+                    text("partition"),
+                    text("offset"),
+                    text("reason")
                 ),
             }
             shown += 1;
@@ -135,6 +152,8 @@ pub fn dead_letters(config: &Config, wanted: Option<(u32, u64)>) -> Result<()> {
 /// Where a letter lies, as `PARTITION:OFFSET`.
 pub fn letter_place(text: &str) -> Result<(u32, u64), String> {
     let (partition, offset) = text.split_once(':').ok_or("expected PARTITION:OFFSET, as `dlq list` prints it")?;
-    Ok((partition.parse().map_err(|_| "the partition is no number")?, offset.parse().map_err(|_| "the offset is no number")?))
+    Ok((
+        partition.parse().map_err(|_| "the partition is no number")?,
+        offset.parse().map_err(|_| "the offset is no number")?,
+    ))
 }
-

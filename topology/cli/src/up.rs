@@ -73,7 +73,8 @@ pub fn embedded(config: &Config) -> Result<Running> {
 pub fn up(config: &Config, args: &Up) -> Result<()> {
     let started = Instant::now();
     // Kept to the end: dropped, it stops the servers it started.
-    let managed = if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
+    let managed =
+        if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
     let config = managed.as_ref().map_or(config, |managed| &managed.config);
     let running = match &config.brokers {
         Some(_) => kafka::run(config, &|_| true)?,
@@ -85,13 +86,18 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
             "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
             driver => {
                 let brokers = || format!("brokers {}", config.brokers.as_deref().unwrap_or_default());
-                println!("Driver {driver}: {}", managed.as_ref().map_or_else(brokers, |managed| managed.summary.clone()));
+                println!(
+                    "Driver {driver}: {}",
+                    managed.as_ref().map_or_else(brokers, |managed| managed.summary.clone())
+                );
             }
         }
         if args.demo {
             demo(config, running, args.demo_payments)?;
         }
-        println!("Look at {url}/ (try the API), {url}/accounts, {url}/ledger/trial-balance, {url}/health, {url}/metrics");
+        println!(
+            "Look at {url}/ (try the API), {url}/accounts, {url}/ledger/trial-balance, {url}/health, {url}/metrics"
+        );
         Ok(!args.once)
     })
 }

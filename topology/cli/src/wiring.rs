@@ -60,7 +60,11 @@ impl Schemas {
     /// The compiled schemas under their committed ids.
     pub fn compiled() -> Self {
         let newest = registry::published().iter().filter(|schema| schema.newest);
-        Schemas { ids: newest.map(|schema| (schema.full_name, schema.id)).collect(), url: None, translators: Mutex::default() }
+        Schemas {
+            ids: newest.map(|schema| (schema.full_name, schema.id)).collect(),
+            url: None,
+            translators: Mutex::default(),
+        }
     }
 
     /// The compiled schemas registered in a user's registry, under the ids it gives them.
@@ -104,7 +108,8 @@ impl Registry for Schemas {
         let translator = match known.get(&key) {
             Some(translator) => translator.clone(),
             None => {
-                let made = Translator::new(&self.writer(id)?, schema).map_err(|error| TranslateError::Unreadable(error.to_string()))?;
+                let made = Translator::new(&self.writer(id)?, schema)
+                    .map_err(|error| TranslateError::Unreadable(error.to_string()))?;
                 known.entry(key).or_insert(Arc::new(made)).clone()
             }
         };

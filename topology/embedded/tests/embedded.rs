@@ -2,6 +2,7 @@
 
 mod toy;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -37,9 +38,9 @@ fn submit(platform: &Embedded, key: &str, value: Vec<u8>) -> Result<Place, Submi
     receiver.recv_timeout(Duration::from_secs(20)).unwrap()
 }
 
-fn pay(platform: &Embedded, count: u32) {
+fn pay(platform: &Embedded, numbers: Range<u32>) {
     let (sender, receiver) = mpsc::channel();
-    for n in 0..count {
+    for n in numbers.clone() {
         let (from, to, sender) = (format!("w{}", n % 7), format!("w{}", n % 5), sender.clone());
         platform.submit(
             &ORDERS,
@@ -48,7 +49,7 @@ fn pay(platform: &Embedded, count: u32) {
             Box::new(move |result| sender.send(result).unwrap()),
         );
     }
-    for _ in 0..count {
+    for _ in numbers {
         receiver.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     }
 }
@@ -120,7 +121,7 @@ fn a_restart_goes_on_where_it_was() {
     for run in 0..3_u64 {
         let platform = open(&options(dir.path(), 2));
         assert_eq!(tallied(&platform), 500 * run.min(1));
-        pay(&platform, 500);
+        pay(&platform, 0..500);
         assert_eq!(
             (tallied(&platform), balance(&platform), records(&platform, ORDERS.name)),
             (500, 0, 500 * (run + 1))
@@ -189,11 +190,11 @@ fn a_view_that_is_new_reads_the_log_from_its_beginning() {
     let mut options = options(dir.path(), 2);
     options.max_batch = 50;
     let platform = Embedded::open(&options, &|partition| vec![toy::wallet_task(partition, 2, false)]).unwrap();
-    pay(&platform, 700);
+    pay(&platform, 0..700);
     assert!(!Platform::read(&platform, &tally::NODE, 0, &mut |_| {}));
     drop(platform);
     let platform = open(&options);
-    pay(&platform, 800); // The first 700 are known; the others meet a view that still lags.
+    pay(&platform, 0..800); // The first 700 are known; the others meet a view that still lags.
     until("catching up", || tallied(&platform) == 800);
     drop(platform);
     replays(dir.path());
@@ -228,12 +229,12 @@ fn commands_wait_behind_what_their_reader_lags_with() {
     let mut options = options(dir.path(), 1);
     let platform = open(&options);
     submit(&platform, "ann", toy::order("p", "panic", "ann", "", 0)).unwrap();
-    pay(&platform, 300);
+    pay(&platform, 0..300);
     assert_eq!(tallied(&platform), 0);
     drop(platform);
     options.max_batch = 10;
     let platform = open_fixed(&options);
-    pay(&platform, 400); // The first 300 are in the log already.
+    pay(&platform, 300..400);
     until("reading on", || tallied(&platform) == 400);
     assert_eq!(balance(&platform), 0);
 }
@@ -263,7 +264,7 @@ fn what_is_opened_wrongly_says_what_to_do() {
     let absent = EmbeddedReader::open(&dir.path().join("none")).err().unwrap();
     assert!(matches!(absent, OpenError::Absent(_)), "{absent}");
     let platform = open(&options(dir.path(), 2));
-    pay(&platform, 10);
+    pay(&platform, 0..10);
     let locked = Embedded::open(&options(dir.path(), 2), &|partition| toy::tasks(partition, 2)).err().unwrap();
     assert!(matches!(locked, OpenError::Locked(_)), "{locked}");
     let beside = EmbeddedReader::open(dir.path()).unwrap();

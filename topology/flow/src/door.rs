@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::framing::{frame, unframe};
 use crate::processor::{Effects, Event, Identity, In, Ports, Processor, Refusal};
 use crate::rows::{self, tag};
 use crate::store::{Overlaid, Store};
@@ -13,18 +14,6 @@ use crate::{CommandHeader, EventId, Header, Origin, Timestamp, partition_of};
 
 /// How long the ids of commands are remembered.
 pub const COMMAND_MEMORY: i64 = 30 * DAY;
-
-/// First byte of a framed value; four bytes of schema id follow, big-endian.
-pub const MAGIC: u8 = 0;
-
-/// The framing of a value written with schema `id`.
-#[must_use]
-pub fn frame(id: u32) -> Vec<u8> {
-    let mut value = Vec::with_capacity(256);
-    value.push(MAGIC);
-    value.extend_from_slice(&id.to_be_bytes());
-    value
-}
 
 /// A record that cannot be taken: a stable code, and words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,12 +155,7 @@ impl<P: Processor> ProcessorTask<P> {
             return Err(Letter::new("bad_key", "the key must have 1 to 128 bytes, none of them zero").into());
         }
         let value = input.value.as_deref().ok_or_else(|| Letter::new("null_value", "the value must be an envelope"))?;
-        let Some(([MAGIC, id @ ..], datum)) = value.split_first_chunk::<5>() else {
-            return Err(
-                Letter::new("bad_magic", "the value must begin with a zero byte and four bytes of schema id").into()
-            );
-        };
-        let id = u32::from_be_bytes(*id);
+        let (id, datum) = unframe(value).map_err(|error| Letter::new("bad_magic", error.to_string()))?;
         let schema = input.topic.schema;
         let decoded = if id == self.setup.registry.id(schema) {
             P::Ports::decode(port, datum)

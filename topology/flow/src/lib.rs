@@ -10,6 +10,7 @@
 
 pub mod door;
 pub mod engine;
+pub mod framing;
 pub mod header;
 pub mod id;
 pub mod journal;

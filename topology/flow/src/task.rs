@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::door::{self, Letter};
+use crate::door::Letter;
+use crate::framing;
 use crate::journal::JournalEntry;
 use crate::processor::{Cx, Effects, Event, Out, Ports, Processor, State};
 use crate::reader::Reader;
@@ -237,7 +238,7 @@ impl<P: Processor> ProcessorTask<P> {
                 applied: Vec::new(),
             });
             let topic = P::Ports::NODE.outputs[P::Ports::port(&output.body)];
-            let mut value = door::frame(self.setup.registry.id(topic.schema));
+            let mut value = framing::frame(self.setup.registry.id(topic.schema));
             P::Ports::encode(&output.body, &header, &mut value);
             let key = P::Ports::out_key(&output.body).as_bytes();
             self.produce(out, topic, key, value)?;

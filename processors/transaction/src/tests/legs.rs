@@ -9,7 +9,6 @@ use super::{Case, T, create, payment, two_phase};
 #[test]
 fn legs_that_make_no_transaction_are_refused_with_field_and_values() {
     let many: Vec<&str> = ["alice DEBIT 1 EUR", "bob CREDIT 1 EUR"].into_iter().cycle().take(66).collect();
-    let huge = format!("alice DEBIT {} EUR", "9".repeat(34));
     let hold = |seconds| Some(seconds);
     for (command, expected) in [
         (create(&["alice DEBIT 1 EUR"]), "too_few_legs legs fewest=2 legs=1"),
@@ -23,6 +22,10 @@ fn legs_that_make_no_transaction_are_refused_with_field_and_values() {
         (
             create(&["alice DEBIT -1 EUR", "bob CREDIT -1 EUR"]),
             "zero_or_negative_amount legs[0].amount amount=-1 currency=EUR",
+        ),
+        (
+            create(&["alice DEBIT 100000000000000000001 EUR", "bob CREDIT 100000000000000000001 EUR"]),
+            "amount_too_large legs[0].amount amount=100000000000000000001 largest=100000000000000000000",
         ),
         (
             create(&["alice DEBIT 1.001 EUR", "bob CREDIT 1.001 EUR"]),
@@ -52,10 +55,6 @@ fn legs_that_make_no_transaction_are_refused_with_field_and_values() {
         (
             create(&["world:EUR DEBIT 1 EUR", "world:EUR CREDIT 1 EUR"]),
             "same_account_both_sides legs account_id=world:EUR:00 currency=EUR",
-        ),
-        (
-            create(&[&huge, &huge, &huge, "bob CREDIT 1 EUR"]),
-            "too_many_digits legs currency=EUR sum_over=9999999999999999999999999999999999.9999",
         ),
         (CreateTransaction { hold_seconds: hold(60), ..payment() }, "two_phase_only hold_seconds hold_seconds=60"),
         (

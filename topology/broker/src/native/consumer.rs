@@ -26,7 +26,11 @@ pub(crate) enum Rebalance {
 pub(crate) enum Met<'a> {
     Record(Record<'a>),
     /// The end of a partition: for a reader of committed records, its last stable offset.
-    End { topic: &'a str, partition: u32, offset: u64 },
+    End {
+        topic: &'a str,
+        partition: u32,
+        offset: u64,
+    },
     Failed(NativeError),
 }
 
@@ -180,7 +184,9 @@ impl Consumer {
 
     /// Reads these partitions from these offsets, and no others.
     pub fn assign<'a>(&self, partitions: impl IntoIterator<Item = (&'a str, u32, u64)>) -> Result<()> {
-        let list = List::new(partitions.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())));
+        let list = List::new(
+            partitions.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())),
+        );
         check(unsafe { sys::rd_kafka_assign(self.client, list.0) }, "assigning")
     }
 
@@ -215,8 +221,12 @@ impl Consumer {
                 }),
                 Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Met::End { topic, partition, offset },
                 code => {
-                    let place = if topic.is_empty() { String::new() } else { format!("{topic}[{partition}]@{offset}: ") };
-                    Met::Failed(NativeError::new(self.fatal().unwrap_or(code), place + &text(sys::rd_kafka_message_errstr(seen))))
+                    let place =
+                        if topic.is_empty() { String::new() } else { format!("{topic}[{partition}]@{offset}: ") };
+                    Met::Failed(NativeError::new(
+                        self.fatal().unwrap_or(code),
+                        place + &text(sys::rd_kafka_message_errstr(seen)),
+                    ))
                 }
             });
             sys::rd_kafka_message_destroy(message);

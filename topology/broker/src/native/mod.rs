@@ -59,7 +59,9 @@ impl NativeError {
             | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
             Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
             Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
-            Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Fault::OffsetLost,
+            Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => {
+                Fault::OffsetLost
+            }
             _ => Fault::Other,
         };
         NativeError { text, fault }
@@ -118,7 +120,11 @@ extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, _facility: *cons
 }
 
 /// A configured client; the configuration is handed over to it.
-fn client(kind: sys::rd_kafka_type_t, settings: &Settings, prepare: impl FnOnce(*mut sys::rd_kafka_conf_t)) -> Result<*mut sys::rd_kafka_t> {
+fn client(
+    kind: sys::rd_kafka_type_t,
+    settings: &Settings,
+    prepare: impl FnOnce(*mut sys::rd_kafka_conf_t),
+) -> Result<*mut sys::rd_kafka_t> {
     let mut said = [0 as c_char; 512];
     unsafe {
         let conf = sys::rd_kafka_conf_new();
@@ -149,7 +155,8 @@ impl List {
         let list = unsafe { sys::rd_kafka_topic_partition_list_new(16) };
         for (topic, partition, offset) in partitions {
             unsafe {
-                let entry = sys::rd_kafka_topic_partition_list_add(list, c_string(topic).as_ptr(), partition.cast_signed());
+                let entry =
+                    sys::rd_kafka_topic_partition_list_add(list, c_string(topic).as_ptr(), partition.cast_signed());
                 (*entry).offset = offset;
             }
         }
@@ -161,7 +168,10 @@ impl List {
             return Vec::new();
         }
         let entries = unsafe { slice::from_raw_parts((*list).elems, usize::try_from((*list).cnt).unwrap_or(0)) };
-        entries.iter().map(|entry| (text(entry.topic), entry.partition.cast_unsigned(), entry.offset, entry.err)).collect()
+        entries
+            .iter()
+            .map(|entry| (text(entry.topic), entry.partition.cast_unsigned(), entry.offset, entry.err))
+            .collect()
     }
 }
 

@@ -39,7 +39,14 @@ impl Producer {
     }
 
     /// Queues a record. The memory is copied.
-    pub fn produce(&self, topic: &str, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, Vec<u8>)]) -> Result<()> {
+    pub fn produce(
+        &self,
+        topic: &str,
+        partition: u32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Vec<u8>)],
+    ) -> Result<()> {
         if !headers.is_empty() {
             return self.produce_with_headers(topic, partition, key, value, headers);
         }
@@ -47,7 +54,8 @@ impl Producer {
         let (key, key_len) = pointer(key);
         let (topic, partition) = (self.topic(topic), partition.cast_signed());
         let flags = sys::RD_KAFKA_MSG_F_COPY;
-        let done = unsafe { sys::rd_kafka_produce(topic, partition, flags, value, value_len, key, key_len, null_mut()) };
+        let done =
+            unsafe { sys::rd_kafka_produce(topic, partition, flags, value, value_len, key, key_len, null_mut()) };
         if done == 0 { Ok(()) } else { Err(NativeError::of(unsafe { sys::rd_kafka_last_error() }, "producing")) }
     }
 
@@ -98,7 +106,9 @@ impl Producer {
             self.failures()?;
             match flushed {
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR => return Ok(()),
-                code if Instant::now() >= deadline => return Err(NativeError::of(code, "waiting for acknowledgements")),
+                code if Instant::now() >= deadline => {
+                    return Err(NativeError::of(code, "waiting for acknowledgements"));
+                }
                 _ => {}
             }
         }
@@ -128,9 +138,16 @@ impl Producer {
         }
     }
 
-    pub fn send_offsets<'a>(&self, offsets: impl IntoIterator<Item = (&'a str, u32, u64)>, group: &Group, bound: Duration) -> Result<()> {
-        let list = List::new(offsets.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())));
-        let error = unsafe { sys::rd_kafka_send_offsets_to_transaction(self.client, list.0, group.metadata, millis(bound)) };
+    pub fn send_offsets<'a>(
+        &self,
+        offsets: impl IntoIterator<Item = (&'a str, u32, u64)>,
+        group: &Group,
+        bound: Duration,
+    ) -> Result<()> {
+        let list =
+            List::new(offsets.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())));
+        let error =
+            unsafe { sys::rd_kafka_send_offsets_to_transaction(self.client, list.0, group.metadata, millis(bound)) };
         check_error(error, "sending offsets")
     }
 

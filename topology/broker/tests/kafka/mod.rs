@@ -29,7 +29,16 @@ impl Kafka {
             .replace("{data}", &data.display().to_string());
         std::fs::write(data.join("server.properties"), text).unwrap();
         let format = Command::new("java")
-            .args(["-Xmx128m", "-cp", &jars(), "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c"])
+            .args([
+                "-Xmx128m",
+                "-cp",
+                &jars(),
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                "AAAAAAAAAAAAAAAAAAAAAA",
+                "-c",
+            ])
             .arg(data.join("server.properties"))
             .output()
             .unwrap();

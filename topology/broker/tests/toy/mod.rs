@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tributary_flow::task::TranslateError;
 use tributary_flow::{
-    Body, Collection, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Identity, Processor, ProcessorTask,
-    Refusal, Registry, Setup, State, Task, Timestamp, node, topics,
+    Body, Collection, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Identity, Processor,
+    ProcessorTask, Refusal, Registry, Setup, State, Task, Timestamp, node, topics,
 };
 
 /// Asks for one count.
@@ -86,7 +86,9 @@ impl From<&Header> for Plain {
 impl From<Plain> for Header {
     fn from(plain: Plain) -> Self {
         match plain {
-            Plain::Command(id, time) => Header::Command(CommandHeader { id, time: Timestamp(time), ..Default::default() }),
+            Plain::Command(id, time) => {
+                Header::Command(CommandHeader { id, time: Timestamp(time), ..Default::default() })
+            }
             Plain::Fact(id, time, causation, correlation) => Header::Fact(FactHeader {
                 id: EventId(id),
                 time: Timestamp(time),
@@ -131,7 +133,13 @@ impl Processor for First {
     type Head = u64;
     type Timer = ();
 
-    fn step(&self, cx: &Cx<'_>, _: &str, state: &mut State<'_, u64>, event: Event<first::In, ()>) -> Effects<first::Out, ()> {
+    fn step(
+        &self,
+        cx: &Cx<'_>,
+        _: &str,
+        state: &mut State<'_, u64>,
+        event: Event<first::In, ()>,
+    ) -> Effects<first::Out, ()> {
         let mut effects = Effects::none();
         if let Event::Input(first::In::Ask(ask)) = event {
             state.head = Some(state.head.unwrap_or(0) + 1);
@@ -160,7 +168,13 @@ impl Processor for Second {
     type Head = (u64, u64);
     type Timer = ();
 
-    fn step(&self, cx: &Cx<'_>, key: &str, state: &mut State<'_, (u64, u64)>, event: Event<second::In, ()>) -> Effects<second::Out, ()> {
+    fn step(
+        &self,
+        cx: &Cx<'_>,
+        key: &str,
+        state: &mut State<'_, (u64, u64)>,
+        event: Event<second::In, ()>,
+    ) -> Effects<second::Out, ()> {
         let mut effects = Effects::none();
         let (count, fired) = state.head.unwrap_or_default();
         match event {
@@ -210,7 +224,7 @@ pub fn tasks(partition: u32, partitions: u32) -> Vec<Box<dyn Task>> {
 
 /// A framed command.
 pub fn command(id: &str, who: &str, about: &str) -> Vec<u8> {
-    let mut value = tributary_flow::door::frame(7);
+    let mut value = tributary_flow::framing::frame(7);
     let header = Header::Command(CommandHeader { id: id.to_owned(), time: clock(), ..Default::default() });
     Ask { who: who.to_owned(), about: about.to_owned() }.encode(&header, &mut value);
     value

@@ -79,14 +79,21 @@ struct Flight {
 ///
 /// # Errors
 /// A command is not taken, or outcomes stay away.
-pub fn run(platform: &dyn Platform, log: &dyn Log, registry: &Arc<dyn Registry>, plan: &Plan, quiet: bool) -> Result<Figures> {
+pub fn run(
+    platform: &dyn Platform,
+    log: &dyn Log,
+    registry: &Arc<dyn Registry>,
+    plan: &Plan,
+    quiet: bool,
+) -> Result<Figures> {
     plan::check_run(&plan.run)?;
     let sender = Sender { platform, flight: Arc::default() };
     let mut maker = Maker::new(plan, registry.as_ref());
     let decoder = Decoder::new(registry.clone());
     let bar = |what, len| {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(len) };
-        let style = ProgressStyle::with_template("{msg:9} {bar:40} {percent}% {human_pos}/{human_len}, {per_sec}, {eta} left");
+        let style =
+            ProgressStyle::with_template("{msg:9} {bar:40} {percent}% {human_pos}/{human_len}, {per_sec}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.with_message(what)
     };
@@ -96,13 +103,22 @@ pub fn run(platform: &dyn Platform, log: &dyn Log, registry: &Arc<dyn Registry>,
     for index in 0..plan.accounts {
         sender.send(maker.open(index, wall_clock()))?;
     }
-    opened.wait(u64::from(plan.accounts), &accounts, |decoder, record| {
-        Ok(match decoder.body::<AccountEvent>(&ACCOUNTS_EVENTS, record)?.1 {
-            AccountEvent::AccountOpened(opened) if !opened.system => Some((opened.account_id.to_string(), "opened")),
-            AccountEvent::AccountRefused(refused) => bail!("account {} was refused: {:?}", refused.account_id, refused.reason),
-            _ => None,
-        })
-    }, |_, _| {})?;
+    opened.wait(
+        u64::from(plan.accounts),
+        &accounts,
+        |decoder, record| {
+            Ok(match decoder.body::<AccountEvent>(&ACCOUNTS_EVENTS, record)?.1 {
+                AccountEvent::AccountOpened(opened) if !opened.system => {
+                    Some((opened.account_id.to_string(), "opened"))
+                }
+                AccountEvent::AccountRefused(refused) => {
+                    bail!("account {} was refused: {:?}", refused.account_id, refused.reason)
+                }
+                _ => None,
+            })
+        },
+        |_, _| {},
+    )?;
 
     let mut ended = Outcomes::new(log, &TRANSACTIONS_EVENTS, decoder)?;
     let funds = bar("funds", u64::from(plan.accounts));
@@ -232,7 +248,9 @@ impl<'a> Outcomes<'a> {
             if found > before {
                 last = Instant::now();
             } else if last.elapsed() > PATIENCE {
-                bail!("{found} of {wanted} outcomes, and none for {PATIENCE:?}: were these ids used before? (--run names a run)");
+                bail!(
+                    "{found} of {wanted} outcomes, and none for {PATIENCE:?}: were these ids used before? (--run names a run)"
+                );
             } else {
                 std::thread::sleep(Duration::from_micros(500));
             }

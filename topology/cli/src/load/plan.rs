@@ -1,7 +1,7 @@
 //! What a load is made of: accounts, and payments between them, all from one seed.
 
 use clap::Args;
-use tributary_flow::{Body, CommandHeader, Header, Registry, Timestamp, TopicRef, door};
+use tributary_flow::{Body, CommandHeader, Header, Registry, Timestamp, TopicRef, framing};
 use tributary_graph::{ACCOUNTS_COMMANDS, TRANSACTIONS_COMMANDS};
 use tributary_schemas::accounts::{AccountCommand, OpenAccount};
 use tributary_schemas::transactions::{CreateTransaction, Leg, TransactionCommand};
@@ -138,7 +138,7 @@ impl<'a> Maker<'a> {
     }
 
     fn ready<B: Body>(&self, topic: TopicRef, id: String, body: B, time: Timestamp) -> Ready {
-        let mut value = door::frame(self.registry.id(topic.schema));
+        let mut value = framing::frame(self.registry.id(topic.schema));
         body.encode(&Header::Command(CommandHeader { id, time, ..CommandHeader::default() }), &mut value);
         Ready { topic, key: body.key().to_owned(), value }
     }

@@ -66,16 +66,27 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<Chains, Log
         let Some(chain) = chains.get_mut(&key) else {
             return report.violation("opened before", at, account, "the account was never opened");
         };
-        let signed = if entry.side == chain.kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
+        let signed =
+            if entry.side == chain.kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
         let balance = Amount(chain.balance.0 + signed);
         if entry.account_id.as_str() != key {
             report.violation("keyed by account", &at, &account, format!("the entry is about {}", entry.account_id));
         }
         if entry.sequence != chain.sequence + 1 {
-            report.violation("gapless", &at, &account, format!("sequence {} follows {}", entry.sequence, chain.sequence));
+            report.violation(
+                "gapless",
+                &at,
+                &account,
+                format!("sequence {} follows {}", entry.sequence, chain.sequence),
+            );
         }
         if entry.previous_hash != chain.hash {
-            report.violation("chained", &at, &account, format!("previous hash {} is not {}", entry.previous_hash, chain.hash));
+            report.violation(
+                "chained",
+                &at,
+                &account,
+                format!("previous hash {} is not {}", entry.previous_hash, chain.hash),
+            );
         }
         let computed = entry_hash(&entry);
         if entry.hash != computed {
@@ -85,7 +96,12 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<Chains, Log
             report.violation("balance", &at, &account, format!("balance after is {} and not {balance}", entry.balance));
         }
         if !chain.system && entry.balance.0 < -chain.floor.0 {
-            report.violation("floor", &at, &account, format!("balance {} is below the floor -{}", entry.balance, chain.floor));
+            report.violation(
+                "floor",
+                &at,
+                &account,
+                format!("balance {} is below the floor -{}", entry.balance, chain.floor),
+            );
         }
         (chain.sequence, chain.balance, chain.hash) = (entry.sequence, entry.balance, entry.hash);
     })?;

@@ -58,18 +58,32 @@ fn node<P: Processor>(audit: &mut Audit<'_>, partition: u32, letters: &BTreeSet<
             let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
             let opened = datum.and_then(|datum| P::Ports::decode(port, &datum).ok()).zip(key);
             match opened {
-                Some(((Header::Command(command), body), key)) if partition_of(key.as_bytes(), partitions) == partition => {
+                Some(((Header::Command(command), body), key))
+                    if partition_of(key.as_bytes(), partitions) == partition =>
+                {
                     if letters.contains(&at) {
                         return;
                     }
                     report.count("commands", 1);
                     let by_key = processor.identity(&body) == Identity::Key;
                     let digest = request_digest::<P::Ports>(&command, &body);
-                    asked.entry(key.to_owned()).or_default().push(Command { id: command.id, digest, by_key, place: at });
+                    asked.entry(key.to_owned()).or_default().push(Command {
+                        id: command.id,
+                        digest,
+                        by_key,
+                        place: at,
+                    });
                 }
-                Some(((Header::Command(command), _), _)) if command.origin.is_none() => report.count("commands forwarded", 1),
+                Some(((Header::Command(command), _), _)) if command.origin.is_none() => {
+                    report.count("commands forwarded", 1)
+                }
                 _ if letters.contains(&at) => {}
-                _ => report.violation("bad input is a dead letter", &at, "a command", "it cannot be taken and there is no letter"),
+                _ => report.violation(
+                    "bad input is a dead letter",
+                    &at,
+                    "a command",
+                    "it cannot be taken and there is no letter",
+                ),
             }
         })?;
     }
@@ -120,7 +134,8 @@ fn judge(audit: &mut Audit<'_>, key: &str, commands: &[Command], answers: &Answe
     }
     for (identity, digests) in &identities {
         let first = firsts[identity];
-        let conflicts: usize = digests.iter().filter(|(digest, _)| **digest != first.digest).map(|(_, ids)| ids.len()).sum();
+        let conflicts: usize =
+            digests.iter().filter(|(digest, _)| **digest != first.digest).map(|(_, ids)| ids.len()).sum();
         let ids: BTreeSet<&str> = digests.values().flatten().copied().collect();
         let given = ids.iter().filter_map(|id| answers.get(&(key.to_owned(), (*id).to_owned())));
         let (all, refused) = given.fold((0, 0), |sum, answer| (sum.0 + answer.0, sum.1 + answer.1));
@@ -130,7 +145,12 @@ fn judge(audit: &mut Audit<'_>, key: &str, commands: &[Command], answers: &Answe
                 digests.len(),
                 1 + conflicts
             );
-            audit.report.violation("answered once", &first.place, format!("{} {key}", if first.by_key { "creation of" } else { "command to" }), detail);
+            audit.report.violation(
+                "answered once",
+                &first.place,
+                format!("{} {key}", if first.by_key { "creation of" } else { "command to" }),
+                detail,
+            );
         }
     }
 }

@@ -62,7 +62,13 @@ impl Report {
         *self.counts.entry(what).or_default() += many;
     }
 
-    fn violation(&mut self, law: &'static str, place: impl fmt::Display, subject: impl fmt::Display, detail: impl fmt::Display) {
+    fn violation(
+        &mut self,
+        law: &'static str,
+        place: impl fmt::Display,
+        subject: impl fmt::Display,
+        detail: impl fmt::Display,
+    ) {
         self.violations.push(Violation {
             law,
             place: place.to_string(),
@@ -82,7 +88,12 @@ struct Audit<'a> {
 
 impl Audit<'_> {
     /// Visits every record of a partition of a topic of the graph; one that cannot be decoded goes to `visit` too.
-    fn visit(&mut self, topic: TopicRef, partition: u32, mut visit: impl FnMut(&mut Report, &Decoder, Logged)) -> Result<(), LogError> {
+    fn visit(
+        &mut self,
+        topic: TopicRef,
+        partition: u32,
+        mut visit: impl FnMut(&mut Report, &Decoder, Logged),
+    ) -> Result<(), LogError> {
         log::visit(self.log, topic.name, partition, |record| {
             self.progress.inc(1);
             visit(&mut self.report, &self.decoder, record);
@@ -123,9 +134,19 @@ pub fn verify(log: &dyn Log, states: &dyn States, decoder: Decoder, quiet: bool)
     }
     audit.progress.finish_and_clear();
     let mut report = audit.report;
-    let unbalanced: Vec<_> = report.trial_balance.iter().filter(|(_, (debits, credits))| debits != credits).map(|(c, s)| (c.clone(), *s)).collect();
+    let unbalanced: Vec<_> = report
+        .trial_balance
+        .iter()
+        .filter(|(_, (debits, credits))| debits != credits)
+        .map(|(c, s)| (c.clone(), *s))
+        .collect();
     for (currency, (debits, credits)) in unbalanced {
-        report.violation("trial balance", "ledger.journal.v1", currency, format!("debits {debits} and credits {credits} differ"));
+        report.violation(
+            "trial balance",
+            "ledger.journal.v1",
+            currency,
+            format!("debits {debits} and credits {credits} differ"),
+        );
     }
     Ok(report)
 }

@@ -28,15 +28,26 @@ pub(super) fn check(audit: &mut Audit<'_>, states: &dyn States, partition: u32, 
     }
     states.with_state(&account::NODE, partition, &mut |store| {
         let accounts: Vec<(String, Account)> = Reader::new(store).heads(Page::all());
-        compare(audit, "state", partition, chains, accounts.into_iter().map(|(id, account)| {
-            (id, account.sequence, account.balance.0, account.last_hash)
-        }));
+        compare(
+            audit,
+            "state",
+            partition,
+            chains,
+            accounts.into_iter().map(|(id, account)| (id, account.sequence, account.balance.0, account.last_hash)),
+        );
     })?;
     states.with_state(&account_view::NODE, partition, &mut |store| {
         let accounts: Vec<(String, AccountRow)> = Reader::new(store).heads(Page::all());
-        compare(audit, "view", partition, chains, accounts.into_iter().filter(|(_, row)| row.terms.is_some()).map(|(id, row)| {
-            (id, row.sequence.cast_signed(), row.posted.0, row.hash)
-        }));
+        compare(
+            audit,
+            "view",
+            partition,
+            chains,
+            accounts
+                .into_iter()
+                .filter(|(_, row)| row.terms.is_some())
+                .map(|(id, row)| (id, row.sequence.cast_signed(), row.posted.0, row.hash)),
+        );
     })?;
     Ok(())
 }

@@ -51,12 +51,21 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<(), LogErro
     audit.visit(&TRANSACTIONS_EVENTS, partition, |report, decoder, record| {
         match decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record) {
             Ok((_, event)) => on_event(&mut cases, event),
-            Err(error) => report.violation("decodable", place(&TRANSACTIONS_EVENTS, partition, record.offset), "a transaction event", error),
+            Err(error) => report.violation(
+                "decodable",
+                place(&TRANSACTIONS_EVENTS, partition, record.offset),
+                "a transaction event",
+                error,
+            ),
         }
     })?;
-    audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record| match decoder.body::<Vote>(&ACCOUNTS_VOTES, &record) {
-        Ok((_, vote)) => on_vote(&mut cases, vote),
-        Err(error) => report.violation("decodable", place(&ACCOUNTS_VOTES, partition, record.offset), "a vote", error),
+    audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record| {
+        match decoder.body::<Vote>(&ACCOUNTS_VOTES, &record) {
+            Ok((_, vote)) => on_vote(&mut cases, vote),
+            Err(error) => {
+                report.violation("decodable", place(&ACCOUNTS_VOTES, partition, record.offset), "a vote", error)
+            }
+        }
     })?;
     audit.visit(&LEDGER_JOURNAL, partition, |report, decoder, record| {
         let at = place(&LEDGER_JOURNAL, partition, record.offset);
@@ -147,7 +156,12 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, posted: JournalP
     let case = cases.entry(posted.transaction_id.as_str().to_owned()).or_default();
     let lines = posted.lines.iter().map(|line| (line.line, line.amount.amount.0, line.hash)).collect();
     if case.journals.insert(posted.posting, lines).is_some() {
-        report.violation("booked once", at, &posted.transaction_id, format!("posting {} is in the journal twice", posted.posting));
+        report.violation(
+            "booked once",
+            at,
+            &posted.transaction_id,
+            format!("posting {} is in the journal twice", posted.posting),
+        );
     }
 }
 
@@ -187,18 +201,24 @@ fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
                 broken("books what was decided", format!("posting {posting}: decided {decided:?}, booked {booked:?}"));
             }
             if booked != journal {
-                broken("journal", format!("posting {posting}: the accounts booked {booked:?}, the journal has {journal:?}"));
+                broken(
+                    "journal",
+                    format!("posting {posting}: the accounts booked {booked:?}, the journal has {journal:?}"),
+                );
             }
         }
     } else if !case.postings.is_empty() || !case.journals.is_empty() {
         broken("nothing booked", format!("ended as {end} with {} postings", case.postings.len()));
     }
-    report.count(match *end {
-        "completed" => "transactions completed",
-        "failed" => "transactions failed",
-        "cancelled" => "transactions cancelled",
-        _ => "transactions expired",
-    }, 1);
+    report.count(
+        match *end {
+            "completed" => "transactions completed",
+            "failed" => "transactions failed",
+            "cancelled" => "transactions cancelled",
+            _ => "transactions expired",
+        },
+        1,
+    );
 }
 
 fn sorted(lines: Option<&Vec<(i32, i128, Hash)>>) -> Vec<(i32, i128, Hash)> {

@@ -168,7 +168,7 @@ pub fn tasks(partition: u32, partitions: u32) -> Vec<Box<dyn Task>> {
 /// An order as a client frames it.
 pub fn order(id: &str, verb: &str, from: &str, to: &str, amount: u64) -> Vec<u8> {
     let header = Header::Command(CommandHeader { id: id.to_owned(), time: Timestamp(i64::MAX), ..Default::default() });
-    let mut value = tributary_flow::door::frame(1);
+    let mut value = tributary_flow::framing::frame(1);
     Order { verb: verb.into(), from: from.into(), to: to.into(), amount }.encode(&header, &mut value);
     value
 }

@@ -7,7 +7,7 @@ use tributary_flow::task::TranslateError;
 use tributary_flow::time::SECOND;
 use tributary_flow::{
     Body, CommandHeader, DecodeError, Engine, EventId, FactHeader, Header, Input, ProcessorTask, Registry, Setup, Task,
-    Timestamp, TopicRef, door, node, topics,
+    Timestamp, TopicRef, framing, node, topics,
 };
 
 /// A body: a key and a number. Its datum is text, `kind|id|origin|key|number`.
@@ -220,7 +220,7 @@ pub fn engine(partitions: u32) -> Engine {
 
 /// A framed command.
 pub fn command(id: &str, key: &str, number: i64) -> Vec<u8> {
-    let mut value = door::frame(1);
+    let mut value = framing::frame(1);
     let header = CommandHeader { id: id.to_owned(), time: Timestamp(0), ..Default::default() };
     Tell(Number { key: key.to_owned(), number }).encode(&Header::Command(header), &mut value);
     value

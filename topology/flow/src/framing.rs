@@ -1,18 +1,18 @@
 //! The five bytes before every datum: a zero, and the writer schema's registry id in four bytes, big-endian. It is the
 //! Confluent wire format, which every stock Avro client writes and reads.
 
-use tributary_flow::DecodeError;
+use crate::DecodeError;
 
 /// The first byte of a framed record.
 pub const MAGIC: u8 = 0;
 
-/// How many bytes come before the datum.
-pub const FRAME: usize = 5;
-
-/// Writes the frame; the datum is to follow.
-pub fn frame(id: u32, out: &mut Vec<u8>) {
-    out.push(MAGIC);
-    out.extend_from_slice(&id.to_be_bytes());
+/// A value that begins with the frame of schema `id`; the datum is to follow.
+#[must_use]
+pub fn frame(id: u32) -> Vec<u8> {
+    let mut value = Vec::with_capacity(256);
+    value.push(MAGIC);
+    value.extend_from_slice(&id.to_be_bytes());
+    value
 }
 
 /// Takes the frame off: the writer schema's id, and the datum.
@@ -20,12 +20,13 @@ pub fn frame(id: u32, out: &mut Vec<u8>) {
 /// # Errors
 /// Where the record is too short, or its first byte is not [`MAGIC`].
 pub fn unframe(record: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
-    match record {
-        [MAGIC, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
-        [MAGIC, ..] | [] => {
-            Err(DecodeError::new("frame", format!("{} bytes, shorter than the 5 of a schema id's frame", record.len())))
+    match record.split_first_chunk::<5>() {
+        Some(([MAGIC, id @ ..], datum)) => Ok((u32::from_be_bytes(*id), datum)),
+        Some(([other, ..], _)) => Err(DecodeError::new("frame", format!("the magic byte is {other}, not {MAGIC}"))),
+        None => {
+            let reason = format!("{} bytes, shorter than the zero byte and the four of a schema id", record.len());
+            Err(DecodeError::new("frame", reason))
         }
-        [other, ..] => Err(DecodeError::new("frame", format!("the magic byte is {other}, not {MAGIC}"))),
     }
 }
 
@@ -35,10 +36,8 @@ mod tests {
 
     #[test]
     fn a_frame_comes_off_as_it_went_on() {
-        let mut record = Vec::new();
-        frame(0x0102_0304, &mut record);
-        record.extend_from_slice(b"datum");
-        assert_eq!(record[..FRAME], [0, 1, 2, 3, 4]);
+        let record = [frame(0x0102_0304).as_slice(), b"datum"].concat();
+        assert_eq!(record[..5], [0, 1, 2, 3, 4]);
         assert_eq!(unframe(&record), Ok((0x0102_0304, b"datum".as_slice())));
     }
 

@@ -1,0 +1,131 @@
+//! Views that lag, as they do where hops are not fused: what a read sees then, and what it is made to wait for.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tributary_flow::platform::{Done, TaskStatus};
+use tributary_flow::{MemoryStore, Node, Platform, Store, TopicRef};
+use tributary_graph::{account_view, transaction_view};
+
+use crate::house::{House, PARTITIONS, transfer};
+
+const LATE: Duration = Duration::from_millis(250);
+
+type News = Arc<Mutex<Vec<Box<dyn Fn() + Send + Sync>>>>;
+type Copies = Arc<RwLock<HashMap<(&'static str, u32), MemoryStore>>>;
+
+/// A platform whose views are copies, taken anew four times a second.
+struct Late {
+    platform: Arc<dyn Platform>,
+    copies: Copies,
+    news: News,
+}
+
+fn copy(platform: &dyn Platform, copies: &Copies) {
+    for node in [&account_view::NODE, &transaction_view::NODE] {
+        for partition in 0..PARTITIONS {
+            let mut store = MemoryStore::default();
+            platform.read(node, partition, &mut |view| {
+                view.scan(&[], &[u8::MAX], false, &mut |key, value| {
+                    store.pairs.insert(key.to_vec(), value.to_vec());
+                    ControlFlow::Continue(())
+                });
+            });
+            copies.write().unwrap().insert((node.name, partition), store);
+        }
+    }
+}
+
+impl Late {
+    fn over(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
+        let (copies, news): (Copies, News) = Default::default();
+        copy(platform.as_ref(), &copies);
+        let (source, own, told) = (Arc::downgrade(&platform), Arc::clone(&copies), Arc::clone(&news));
+        std::thread::spawn(move || {
+            while let Some(platform) = source.upgrade() {
+                copy(platform.as_ref(), &own);
+                told.lock().unwrap().iter().for_each(|tell| tell());
+                drop(platform);
+                std::thread::sleep(LATE);
+            }
+        });
+        Arc::new(Late { platform, copies, news })
+    }
+}
+
+impl Platform for Late {
+    fn driver(&self) -> &'static str {
+        "late"
+    }
+
+    fn partitions(&self) -> u32 {
+        self.platform.partitions()
+    }
+
+    fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done) {
+        self.platform.submit(topic, key, value, done);
+    }
+
+    fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
+        match self.copies.read().unwrap().get(&(node.name, partition)) {
+            Some(copy) => {
+                read(copy);
+                true
+            }
+            None => self.platform.read(node, partition, read),
+        }
+    }
+
+    fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>) {
+        self.news.lock().unwrap().push(news);
+    }
+
+    fn tasks(&self) -> Vec<TaskStatus> {
+        self.platform.tasks()
+    }
+
+    fn range(&self, topic: &str, partition: u32) -> Option<std::ops::Range<u64>> {
+        self.platform.range(topic, partition)
+    }
+}
+
+#[test]
+fn a_read_given_the_position_of_a_write_is_never_older() {
+    let house = House::open_as(Late::over);
+    house.open_account("alice");
+    house.open_account("bob");
+    for n in 1..=4 {
+        let paid = house.fund(&format!("t{n}"), "alice", "10");
+        let position = paid.position.clone().unwrap();
+        paid.is(201);
+        let balance = house.get_at("/accounts/alice/balance", &position).is(200);
+        assert_eq!(balance["balance"]["amount"], format!("{}.00", n * 10));
+        let trial = house.get(&format!("/ledger/trial-balance?position={position}")).is(200);
+        assert_eq!(trial["currencies"][0]["debit"], format!("{}.00", n * 10));
+    }
+}
+
+#[test]
+fn answers_that_come_later_than_their_command_are_waited_for() {
+    let house = House::open_as(Late::over);
+    house.open_account("alice");
+    house.open_account("bob");
+    house.fund("fund", "alice", "100").is(201);
+    for n in 0..3 {
+        let mut hold = transfer(&format!("h{n}"), "alice", "bob", "10");
+        hold["two_phase"] = json!(true);
+        assert_eq!(house.post("/transactions?wait=20s", &[], &hold).is(201)["transaction"]["status"], "held");
+        let path = format!("/transactions/h{n}/post?wait=20s");
+        let posted = house.post(&path, &[("Idempotency-Key", "k")], &json!({})).is(200);
+        assert_eq!(posted["outcome"]["event"], "TransactionCompleted", "{posted}");
+        let conflict = house.post(&path, &[("Idempotency-Key", "k")], &json!({"final": false})).is(409);
+        assert_eq!(conflict["code"], "conflict", "{conflict}");
+        let again = house.post(&path, &[("Idempotency-Key", "k")], &json!({})).is(200);
+        assert_eq!(again["outcome"], posted["outcome"]);
+    }
+    let short = house.post("/transactions?wait=1ms", &[], &transfer("short", "alice", "bob", "1")).is(202);
+    assert!(short.get("outcome").is_none(), "the time was up before the view had it");
+}

@@ -1,0 +1,112 @@
+//! Processes, the broker and the disk fail; every command still counts once.
+
+use super::*;
+
+#[test]
+fn every_command_counts_once_though_the_process_is_killed_ten_times_and_a_lost_store_comes_back_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = cluster(folder.path());
+    let state = folder.path().join("state");
+    let client = client(&kafka.bootstrap);
+    let total = 12_000;
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&client, 0, total, 600));
+        for round in 0..10 {
+            let mut child = spawn(&kafka.bootstrap, &state, "slot-0");
+            std::thread::sleep(Duration::from_millis(1_700 + 90 * round));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        asking.join().unwrap();
+    });
+    let broker = start(&kafka.bootstrap, &state, "slot-0");
+    let timers = all_counted(&client, total);
+    println!("{total} commands counted once each after 10 kills, {timers} timers fired");
+    std::thread::sleep(Duration::from_millis(800));
+    replays(&broker);
+    let before = digests(&broker);
+    drop(broker);
+    std::fs::remove_dir_all(state.join("second")).unwrap();
+    let since = Instant::now();
+    let broker = start(&kafka.bootstrap, &state, "slot-0");
+    eventually("everything restored", 60, || owns_all(&broker));
+    println!("restored in {:?}", since.elapsed());
+    assert_eq!(digests(&broker), before);
+}
+
+#[test]
+fn a_frozen_process_wakes_up_fenced_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = cluster(folder.path());
+    let client = client(&kafka.bootstrap);
+    let mut zombie = spawn(&kafka.bootstrap, &folder.path().join("zombie"), "slot-0");
+    ask(&client, 0, 2_000, 1_000);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&client, 2_000, 8_000, 1_000));
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&zombie, "-STOP");
+        let heir = start(&kafka.bootstrap, &folder.path().join("heir"), "slot-0");
+        std::thread::sleep(Duration::from_secs(3));
+        signal(&zombie, "-CONT");
+        asking.join().unwrap();
+        all_counted(&client, 8_000);
+        eventually("the zombie ends itself", 30, || zombie.try_wait().unwrap().is_some());
+        assert_eq!(zombie.wait().unwrap().code(), Some(3), "fenced, by its own account");
+        assert_eq!(heir.failure(), None);
+        replays(&heir);
+    });
+}
+
+#[test]
+fn partitions_move_between_two_slots_and_a_broker_that_dies_comes_back_to_the_same_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kafka = cluster(folder.path());
+    let bootstrap = kafka.bootstrap.clone();
+    let client = client(&bootstrap);
+    let one = start(&bootstrap, &folder.path().join("one"), "slot-1");
+    ask(&client, 0, 2_000, 1_000);
+    let two = start(&bootstrap, &folder.path().join("two"), "slot-2");
+    ask(&client, 2_000, 6_000, 1_000);
+    let owned =
+        |broker: &Broker| (0..PARTITIONS).filter(|at| Platform::read(broker, toy::NODES[0], *at, &mut |_| {})).count();
+    eventually("both own something", 30, || owned(&one) > 0 && owned(&two) > 0 && owned(&one) + owned(&two) == 3);
+    all_counted(&client, 6_000);
+    one.stop();
+    eventually("one slot owns everything", 30, || owns_all(&two));
+    ask(&client, 6_000, 7_000, 1_000);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&client, 7_000, 12_000, 500));
+        std::thread::sleep(Duration::from_secs(2));
+        kafka.kill9();
+        kafka.restart().unwrap();
+        asking.join().unwrap();
+    });
+    all_counted(&client, 12_000);
+    assert_eq!(two.failure(), None);
+    std::thread::sleep(Duration::from_millis(800));
+    replays(&two);
+}
+
+#[test]
+fn a_full_disk_stops_the_engine_and_a_restart_rolls_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = cluster(folder.path());
+    let state = folder.path().join("state");
+    let client = client(&kafka.bootstrap);
+    // No file of this process grows over 1500 blocks: to a store that is as good as a full disk.
+    let mut full = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1500; exec \"$0\" --exact child --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .env("TOY_CHILD", format!("{}|{}|slot-0", kafka.bootstrap, state.display()))
+        .spawn()
+        .unwrap();
+    ask(&client, 0, 8_000, 2_000);
+    eventually("the full process ends itself", 60, || full.try_wait().unwrap().is_some());
+    assert_eq!(full.wait().unwrap().code(), Some(4), "a store that cannot be written, by its own account");
+    let done = counted(&client).0.len();
+    let broker = start(&kafka.bootstrap, &state, "slot-0");
+    all_counted(&client, 8_000);
+    println!("stopped after {done} of 8000 counts, all there after the restart");
+    std::thread::sleep(Duration::from_millis(800));
+    replays(&broker);
+}

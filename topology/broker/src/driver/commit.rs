@@ -1,0 +1,118 @@
+//! Running epochs and making them durable.
+
+use std::time::Instant;
+
+use tributary_flow::{Commit, Epoch, Input};
+
+use super::{CONFIRM, Driver, INIT, TIMERS};
+use crate::ends::At;
+use crate::epoch::{self, Transaction};
+use crate::native::{Fault, NativeError};
+use crate::restore::Trouble;
+use crate::shared::Failure;
+use crate::store::Batches;
+
+impl Driver {
+    /// Runs an epoch over these inputs and the timers that are due, if there is anything to do.
+    pub(super) fn epoch(&mut self, inputs: &[Input]) -> Result<(), Trouble> {
+        let now = (self.options.clock)();
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        let timers = if owned.is_caught_up() { TIMERS } else { 0 };
+        if inputs.is_empty() && (timers == 0 || owned.engine.next_timer(&*self.stores).is_none_or(|due| due > now)) {
+            return Ok(());
+        }
+        self.shared.beat("computing an epoch");
+        let commit = owned
+            .engine
+            .epoch(&*self.stores, Epoch { now, timers, ends: None }, inputs)
+            .map_err(|error| Trouble::Again(error.0))?;
+        if commit.is_empty() {
+            return Ok(()); // Skipped records alone are not worth a transaction.
+        }
+        if !self.is_same_generation() {
+            return Err(Trouble::Again("the group has another generation".into()));
+        }
+        let begun = Instant::now();
+        if let Err(error) = self.commit(&commit) {
+            return Err(self.uncommitted(error));
+        }
+        self.follow(&commit, begun)
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), NativeError> {
+        let (Some(owned), Some(producer), Some((_, group))) = (&mut self.owned, &self.producer, &self.assigned) else {
+            return Err(NativeError { text: "no producer".into(), fault: Fault::Other });
+        };
+        let positions = owned.engine.positions(&*self.stores);
+        let all = positions.iter().map(|(at, position)| (at.topic.name, at.partition, *position));
+        let mut offsets: Vec<_> =
+            all.clone().filter(|(topic, partition, at)| owned.sent.get(&(*topic, *partition)) != Some(at)).collect();
+        if offsets.is_empty() {
+            offsets.extend(all.take(1)); // An epoch of timers alone is fenced too.
+        }
+        let transaction = Transaction { producer, group, topics: &self.topics, shared: &self.shared };
+        transaction.run(commit, &owned.lineages, &offsets)?;
+        owned.sent.extend(offsets.into_iter().map(|(topic, partition, at)| ((topic, partition), at)));
+        Ok(())
+    }
+
+    /// What a failed transaction leads to. Only one that is certainly not committed is aborted; all else is as after a crash.
+    fn uncommitted(&mut self, error: NativeError) -> Trouble {
+        self.shared.beat("aborting");
+        let kept =
+            error.fault == Fault::Abort && self.producer.as_ref().is_some_and(|producer| producer.abort(INIT).is_ok());
+        if !kept {
+            self.producer = None;
+        }
+        match error.fault {
+            Fault::SlotFenced => Trouble::Stop(Failure::Fenced(self.options.slot.clone())),
+            Fault::TooLarge => Trouble::Stop(Failure::TooLarge(error.text)),
+            Fault::ProducerFenced => {
+                self.wait_until = Instant::now() + CONFIRM;
+                Trouble::Again(error.text)
+            }
+            _ => Trouble::Again(error.text),
+        }
+    }
+
+    /// The stores follow what is committed.
+    fn follow(&mut self, commit: &Commit, begun: Instant) -> Result<(), Trouble> {
+        let took = begun.elapsed();
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        let now = (self.options.clock)();
+        for task in &commit.tasks {
+            let at = (task.node.name, task.partition);
+            let row = owned.rows.get_mut(&at).expect("invariant: every running task was restored");
+            row.advanced = now;
+            if let Some(known) = self.ends.known(&self.topics[task.node.name].changelog, task.partition) {
+                row.changelog = row.changelog.max(known.end);
+            }
+            if let Some(lineage) = owned.lineages.remove(&at) {
+                row.lineage = lineage;
+            }
+        }
+        self.shared.beat("writing stores");
+        self.stores.write(epoch::batches(commit, &owned.rows))?;
+        self.failures = 0;
+        self.shared.committed(took);
+        Ok(())
+    }
+
+    /// A clean stop: everything committed is in the stores, so their bounds are the ends.
+    pub(super) fn rest(&mut self) {
+        let Some(owned) = &mut self.owned else { return };
+        let asked: Vec<At> =
+            owned.rows.keys().map(|(node, partition)| (self.topics[node].changelog.clone(), *partition)).collect();
+        let Ok(bounds) = self.ends.ask(&asked) else { return };
+        let mut batches = Batches::default();
+        for ((node, partition), row) in &mut owned.rows {
+            let end = bounds.get(&(self.topics[node].changelog.clone(), *partition)).map_or(0, |bound| bound.end);
+            (row.changelog, row.advanced) = (row.changelog.max(end), (self.options.clock)());
+            batches.row(node, *partition, row);
+        }
+        if let Err(error) = self.stores.write(batches) {
+            tracing::warn!("the stores' bounds are not written: {error}");
+        }
+        self.let_go();
+    }
+}
