@@ -74,6 +74,8 @@ pub struct Account {
     pub hash: Hash,
     /// Debits and credits asked for and neither booked nor given up.
     pub pending: Sides,
+    /// The last entry in order of booked time and sequence, and the sum of all.
+    pub last: ((Timestamp, u64), i128),
     /// Transactions whose confirmed lines are not all booked, or the other way about.
     pub in_transit: u32,
 }
@@ -291,11 +293,18 @@ fn on_entry(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, entry: Entry
     state.put(&ENTRIES, &sequence, &entry);
 }
 
+/// Adds an entry to the running sums. Mostly it is the last; a late one lifts the rows behind it.
 fn add_in_time(state: &mut State<'_, Account>, at: (Timestamp, u64), change: i128) {
+    let account = state.head.get_or_insert_default();
+    let (last, all) = account.last;
+    account.last = (last.max(at), all + change);
+    if at > last {
+        state.put(&BY_TIME, &at, &(all + change));
+        return;
+    }
     let before = state.rows(&BY_TIME, Page { from: None, to: Some(&at), reverse: true, limit: 1 });
     let sum = before.first().map_or(0, |(_, sum)| *sum);
-    let behind = (at.0, at.1 + 1);
-    let late = state.rows(&BY_TIME, Page { from: Some(&behind), to: None, reverse: false, limit: usize::MAX });
+    let late = state.rows(&BY_TIME, Page { from: Some(&at), to: None, reverse: false, limit: usize::MAX });
     state.put(&BY_TIME, &at, &(sum + change));
     for (place, sum) in late {
         state.put(&BY_TIME, &place, &(sum + change));

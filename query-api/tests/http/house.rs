@@ -119,7 +119,7 @@ impl House {
     /// With something between the routes and the platform.
     pub fn open_as(between: impl FnOnce(Arc<dyn Platform>) -> Arc<dyn Platform>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { cache_bytes: 32 << 20, ..Options::new(dir.path(), PARTITIONS) };
+        let options = Options::new(dir.path(), PARTITIONS);
         let platform = Arc::new(Embedded::open(&options, &tasks).unwrap());
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();

@@ -192,10 +192,12 @@ impl Client {
         if together.is_empty() {
             return Ok(());
         }
-        let commands: Vec<Value> = together.iter().map(|index| &mut self.orders[*index]).map(|order| {
+        let mut commands = Vec::with_capacity(together.len());
+        for index in &together {
+            let order = &mut self.orders[*index];
             order.sent += 1;
-            json!({"id": order.id, "body": order.body})
-        }).collect();
+            commands.push(json!({"id": order.id, "body": order.body}));
+        }
         let answers = self.post(&format!("{url}/commands/transactions.commands.v1"), "", &Value::Array(commands))?;
         let answers = answers.as_array().context("an answer that is no list")?;
         ensure!(answers.len() == together.len(), "{} answers to {} commands", answers.len(), together.len());

@@ -15,7 +15,7 @@ use tributary_broker::{Broker, Options as KafkaOptions, admin};
 use tributary_cli::verify::States;
 use tributary_cli::wiring::{self, Schemas};
 use tributary_embedded::{Embedded, Options};
-use tributary_flow::platform::SubmitError;
+use tributary_flow::platform::{Done, SubmitError};
 use tributary_flow::{Log, Node, Place, Platform, Reader, Setup, Store, Task, Timestamp, TopicRef};
 use tributary_graph as graph;
 
@@ -38,7 +38,12 @@ pub struct Engine {
     pub failure: Box<dyn Fn() -> Option<String>>,
     /// Stops it cleanly.
     pub stop: Box<dyn Fn()>,
+    /// Writes a record as any client could; nothing where a client of Kafka's has to.
+    pub produce: Option<Produce>,
 }
+
+/// Writes any bytes to any partition.
+pub type Produce = Arc<dyn Fn(TopicRef, u32, Option<Vec<u8>>, Option<Vec<u8>>, Done)>;
 
 type Open = Box<dyn Fn(&[String]) -> Result<Engine>>;
 
@@ -84,13 +89,16 @@ impl Live {
             options.clock = Arc::new(move || Timestamp(read.load(Ordering::SeqCst)));
             options.cache_bytes = 8 << 20;
             let engine = Arc::new(Embedded::open(&options, &|partition| tasks(partition, &shared, without))?);
-            let (woken, asked, stopped) = (engine.clone(), engine.clone(), engine.clone());
+            let (woken, asked, stopped, written) = (engine.clone(), engine.clone(), engine.clone(), engine.clone());
             Ok(Engine {
                 platform: engine.clone(),
                 log: engine,
                 wake: Box::new(move || woken.wake()),
                 failure: Box::new(move || asked.failure()),
                 stop: Box::new(move || stopped.close()),
+                produce: Some(Arc::new(move |topic, partition, key, value, done| {
+                    written.produce(topic, Some(partition), key, value, done);
+                })),
             })
         };
         let set = move |now: Option<Timestamp>| {
@@ -107,6 +115,9 @@ impl Live {
     /// It does not start.
     pub fn kafka(brokers: &str, folder: &Path, partitions: u32, without: &[String]) -> Result<Self> {
         static CLOCK: AtomicI64 = AtomicI64::new(0);
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        // A run is an application of its own, so that none waits for the group of the one before.
+        let application = format!("tributary-{}", RUNS.fetch_add(1, Ordering::SeqCst));
         // Ours is scripted: there must be no topic by which it could be compared with the broker's.
         let mut plan = admin::plan(graph::NODES, partitions, 1);
         plan.retain(|topic| topic.name != admin::CLOCK_TOPIC);
@@ -116,6 +127,7 @@ impl Live {
         let open = move |without: &[String]| {
             let mut options = KafkaOptions::new(&brokers, &folder, || Timestamp(CLOCK.load(Ordering::SeqCst)));
             (options.partitions, options.cache_bytes) = (partitions, 8 << 20);
+            options.application.clone_from(&application);
             let (shared, missing) = (shared.clone(), without.to_vec());
             let runs = |node: &&'static Node| !without.iter().any(|name| name == node.name);
             let nodes: Vec<&'static Node> = graph::NODES.iter().copied().filter(runs).collect();
@@ -128,6 +140,7 @@ impl Live {
                 wake: Box::new(|| {}),
                 failure: Box::new(move || asked.failure().map(|failure| format!("{failure:?}"))),
                 stop: Box::new(move || stopped.stop()),
+                produce: None,
             })
         };
         let set = |now: Option<Timestamp>| {
@@ -167,6 +180,11 @@ impl Live {
     #[must_use]
     pub fn submitted(&self) -> &[Place] {
         &self.submitted
+    }
+
+    /// A client wrote here: rest comes only once it is read.
+    pub fn wrote(&mut self, place: Place) {
+        self.submitted.push(place);
     }
 
     /// Waits until every command is durable.

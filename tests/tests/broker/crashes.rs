@@ -93,9 +93,9 @@ fn a_full_disk_stops_the_engine_and_a_restart_rolls_forward() {
     let kafka = cluster(folder.path());
     let state = folder.path().join("state");
     let client = client(&kafka.bootstrap);
-    // No file of this process grows over 1500 blocks: to a store that is as good as a full disk.
+    // No file of this process grows over 600 blocks: to a store that is as good as a full disk.
     let mut full = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 1500; exec \"$0\" --exact child --nocapture"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$0\" --exact child --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .env("TOY_CHILD", format!("{}|{}|slot-0", kafka.bootstrap, state.display()))
         .spawn()

@@ -31,6 +31,8 @@ struct Cursor {
     topic: String,
     partition: u32,
     next: u64,
+    /// Everything committed below this has been read: the end is told once, perhaps beside records.
+    ended: u64,
     /// Read ahead and not yet asked for.
     ahead: std::collections::VecDeque<Logged>,
 }
@@ -72,7 +74,7 @@ impl KafkaLog {
             None => Consumer::new(&settings::reader(&self.brokers, &self.client, "read_committed"))?,
         };
         consumer.assign([(topic, partition, from)])?;
-        Ok(Cursor { consumer, topic: topic.to_owned(), partition, next: from, ahead: Default::default() })
+        Ok(Cursor { consumer, topic: topic.to_owned(), partition, next: from, ended: 0, ahead: Default::default() })
     }
 }
 
@@ -111,9 +113,10 @@ impl Cursor {
     /// Reads until there is something at or above `from`, or nothing up to `end`.
     fn fill(&mut self, from: u64, end: u64, limit: usize) -> Result<(), LogError> {
         let since = Instant::now();
-        let (mut ended, mut failed) = (false, None);
-        while self.ahead.is_empty() && !ended {
-            let (topic, partition, ahead) = (self.topic.as_str(), self.partition, &mut self.ahead);
+        let mut failed = None;
+        while self.ahead.is_empty() && self.ended < end {
+            let (topic, partition) = (self.topic.as_str(), self.partition);
+            let (ahead, ended) = (&mut self.ahead, &mut self.ended);
             self.consumer.consume(Duration::from_millis(100), limit.min(10_000), &mut |met| match met {
                 Met::Record(record)
                     if record.topic == topic && record.partition == partition && record.offset >= from =>
@@ -121,11 +124,11 @@ impl Cursor {
                     let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
                     ahead.push_back(Logged { offset: record.offset, key, value, headers: record.headers() });
                 }
-                Met::End { topic: of, partition: at, offset } => {
-                    ended |= of == topic && at == partition && offset >= end
+                Met::End { topic: of, partition: at, offset } if of == topic && at == partition => {
+                    *ended = offset.max(*ended)
                 }
                 Met::Failed(error) => failed = Some(error),
-                Met::Record(_) => {}
+                Met::Record(_) | Met::End { .. } => {}
             });
             if let Some(error) = failed.take()
                 && (since.elapsed() > PATIENCE || error.fault == Fault::OffsetLost)

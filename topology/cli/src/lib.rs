@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 pub mod audit;
 pub mod config;
 pub mod decode;
+pub mod dlq;
 pub mod http;
 pub mod kafka;
 pub mod load;
@@ -92,7 +93,7 @@ enum Command {
     /// Records that could not be taken.
     Dlq {
         #[command(subcommand)]
-        command: DlqCommand,
+        command: dlq::DlqCommand,
     },
     /// Print completions for a shell.
     Completions {
@@ -123,18 +124,6 @@ enum TopicCommand {
         /// Go on as records come in.
         #[arg(long, short)]
         follow: bool,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-enum DlqCommand {
-    /// One line per dead letter.
-    List,
-    /// One dead letter in full.
-    Show {
-        /// PARTITION:OFFSET, as `dlq list` prints it.
-        #[arg(value_parser = topics::letter_place)]
-        place: (u32, u64),
     },
 }
 
@@ -180,8 +169,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Topic { command: TopicCommand::Tail { topic, last, follow } } => {
             topics::tail(&config, topic, *last, *follow)?
         }
-        Command::Dlq { command: DlqCommand::List } => topics::dead_letters(&config, None)?,
-        Command::Dlq { command: DlqCommand::Show { place } } => topics::dead_letters(&config, Some(*place))?,
+        Command::Dlq { command } => dlq::run(&config, command)?,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "tributary", &mut std::io::stdout());
         }

@@ -36,28 +36,29 @@ impl Report {
     }
 }
 
-/// Records as a multiset: partition, key, value and headers by hash, and how many more were recomputed than found.
+/// A record as both sides have it.
+struct Compared<'a> {
+    topic: &'a str,
+    partition: u32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: Vec<(&'a str, &'a [u8])>,
+}
+
+/// Records as a multiset: by hash of all they are, how many more were recomputed than found, and the place of one.
 struct Balance(HashMap<[u8; 32], (i64, String)>);
 
 impl Balance {
-    fn note(
-        &mut self,
-        by: i64,
-        topic: &str,
-        partition: u32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(String, Vec<u8>)],
-        place: impl FnOnce() -> String,
-    ) {
+    fn note(&mut self, by: i64, record: &Compared<'_>, place: impl FnOnce() -> String) {
         let mut hasher = blake3::Hasher::new();
-        let headers = headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), Some(value.as_slice())]);
-        for part in [Some(topic.as_bytes()), Some(&partition.to_be_bytes()), key, value].into_iter().chain(headers) {
+        let headers = record.headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), Some(*value)]);
+        let partition = record.partition.to_be_bytes();
+        let parts = [Some(record.topic.as_bytes()), Some(&partition), record.key, record.value];
+        for part in parts.into_iter().chain(headers) {
             hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
             hasher.update(part.unwrap_or_default());
         }
-        let entry = self.0.entry(*hasher.finalize().as_bytes()).or_insert_with(|| (0, place()));
-        entry.0 += by;
+        self.0.entry(*hasher.finalize().as_bytes()).or_insert_with(|| (0, place())).0 += by;
     }
 }
 
@@ -124,25 +125,17 @@ fn replay_task(
             }
             for record in &produced {
                 if span.holds(entry.now) && is_compared(record, span) {
-                    let headers: Vec<_> =
-                        record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-                    balance.note(
-                        1,
-                        record.target.name(),
-                        record.partition,
-                        record.key.as_deref(),
-                        record.value.as_deref(),
-                        &headers,
-                        || {
-                            let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-                            format!(
-                                "{}[{}] {key}: epoch {} of partition {partition}",
-                                record.target.name(),
-                                record.partition,
-                                entry.epoch
-                            )
-                        },
-                    );
+                    let (topic, to) = (record.target.name(), record.partition);
+                    let compared = Compared {
+                        topic,
+                        partition: to,
+                        key: record.key.as_deref(),
+                        value: record.value.as_deref(),
+                        headers: record.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect(),
+                    };
+                    balance.note(1, &compared, || {
+                        format!("{topic}[{to}] {}: epoch {} of partition {partition}", text(compared.key), entry.epoch)
+                    });
                 }
             }
         })?;
@@ -170,16 +163,21 @@ fn found(
 ) -> Result<()> {
     log::visit(log, topic, partition, |record| {
         if wanted(&record) && span.holds_record(decoder, topic, &record) {
-            balance.note(-1, topic, partition, record.key.as_deref(), record.value.as_deref(), &record.headers, || {
-                format!(
-                    "{topic}[{partition}]@{} {}",
-                    record.offset,
-                    String::from_utf8_lossy(record.key.as_deref().unwrap_or_default())
-                )
-            });
+            let compared = Compared {
+                topic,
+                partition,
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect(),
+            };
+            balance.note(-1, &compared, || format!("{topic}[{partition}]@{} {}", record.offset, text(compared.key)));
         }
         Ok::<_, anyhow::Error>(())
     })
+}
+
+fn text(key: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(key.unwrap_or_default()).into_owned()
 }
 
 /// A span of a task's clock, both ends included.

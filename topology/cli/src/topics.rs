@@ -51,7 +51,13 @@ pub fn tail(config: &Config, name: &str, last: Option<u64>, follow: bool) -> Res
     }
 }
 
-fn line(decoder: &Decoder, topic: Option<tributary_flow::TopicRef>, partition: usize, record: &Logged) -> Value {
+/// A record as a line of JSON: decoded where it is of a topic of the graph, raw where it is a dead letter.
+pub(crate) fn line(
+    decoder: &Decoder,
+    topic: Option<tributary_flow::TopicRef>,
+    partition: usize,
+    record: &Logged,
+) -> Value {
     let mut line = json!({
         "partition": partition,
         "offset": record.offset,
@@ -112,48 +118,4 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
     bar.finish_and_clear();
     println!("{sent} commands sent to {topic}");
     Ok(())
-}
-
-/// The dead letters: all in a line each, or one in full.
-pub fn dead_letters(config: &Config, wanted: Option<(u32, u64)>) -> Result<()> {
-    let source = Source::open(config)?;
-    let decoder = Decoder::new(source.registry.clone());
-    let mut shown = 0;
-    for partition in 0..source.log.partitions() {
-        tributary_flow::log::visit(source.log.as_ref(), DEAD_LETTERS, partition, |record| {
-            let line = line(&decoder, None, partition as usize, &record);
-            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-            match wanted {
-                Some(place) if place == (partition, record.offset) => println!("{line:#}"),
-                Some(_) => return Ok(()),
-                None => println!(
-                    "{partition}:{} {} from {}[{}]@{}: {}",
-                    record.offset,
-                    text("code"),
-                    text("topic"),
-                    text("partition"),
-                    text("offset"),
-                    text("reason")
-                ),
-            }
-            shown += 1;
-            Ok::<_, anyhow::Error>(())
-        })?;
-    }
-    if let (Some((partition, offset)), 0) = (wanted, shown) {
-        bail!("no dead letter at {partition}:{offset}");
-    }
-    if wanted.is_none() {
-        eprintln!("{shown} dead letters");
-    }
-    Ok(())
-}
-
-/// Where a letter lies, as `PARTITION:OFFSET`.
-pub fn letter_place(text: &str) -> Result<(u32, u64), String> {
-    let (partition, offset) = text.split_once(':').ok_or("expected PARTITION:OFFSET, as `dlq list` prints it")?;
-    Ok((
-        partition.parse().map_err(|_| "the partition is no number")?,
-        offset.parse().map_err(|_| "the offset is no number")?,
-    ))
 }

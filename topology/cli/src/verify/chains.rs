@@ -9,6 +9,7 @@ use tributary_schemas::accounts::AccountEvent;
 use tributary_schemas::ledger::Entry;
 use tributary_schemas::{AccountKind, Amount, Hash};
 
+use super::entries::Entries;
 use super::{Audit, place};
 
 /// What the log says of an account.
@@ -25,7 +26,7 @@ pub(super) struct Chain {
 /// The accounts of a partition.
 pub(super) type Chains = HashMap<String, Chain>;
 
-pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<Chains, LogError> {
+pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries) -> Result<Chains, LogError> {
     let mut chains = Chains::new();
     audit.visit(&ACCOUNTS_EVENTS, partition, |report, decoder, record| {
         let at = place(&ACCOUNTS_EVENTS, partition, record.offset);
@@ -62,13 +63,15 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<Chains, Log
             Ok((_, Entry::EntryPosted(entry))) => entry,
         };
         report.count("entries", 1);
+        entries.seen(partition, record.offset, entry.hash);
         let account = format!("account {key}");
         let Some(chain) = chains.get_mut(&key) else {
             return report.violation("opened before", at, account, "the account was never opened");
         };
         let signed =
             if entry.side == chain.kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
-        let balance = Amount(chain.balance.0 + signed);
+        // A tampered amount may be any number.
+        let balance = Amount(chain.balance.0.wrapping_add(signed));
         if entry.account_id.as_str() != key {
             report.violation("keyed by account", &at, &account, format!("the entry is about {}", entry.account_id));
         }

@@ -99,7 +99,9 @@ fn positions<P: Processor>(audit: &Audit<'_>, partition: u32) -> Result<Vec<u64>
     let mut read = vec![0; P::Ports::NODE.inputs.len()];
     log::visit(audit.log, &P::Ports::NODE.journal(), partition, |record: Logged| {
         for run in record.value.as_deref().and_then(JournalEntry::decode).into_iter().flat_map(|entry| entry.runs) {
-            read[usize::from(run.port)] = run.first + u64::from(run.count);
+            if let Some(read) = read.get_mut(usize::from(run.port)) {
+                *read = run.first.saturating_add(u64::from(run.count));
+            }
         }
         Ok::<_, anyhow::Error>(())
     })?;

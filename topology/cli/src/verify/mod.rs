@@ -13,9 +13,12 @@ use tributary_flow::log::{self, Log, LogError, Logged};
 use tributary_flow::{Node, Store, TopicRef};
 
 use crate::decode::Decoder;
+use entries::Entries;
 
 mod chains;
 mod commands;
+mod entries;
+mod facts;
 mod states;
 mod transactions;
 
@@ -126,12 +129,17 @@ pub fn verify(log: &dyn Log, states: &dyn States, decoder: Decoder, quiet: bool)
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let mut audit = Audit { log, decoder, progress, report: Report::default() };
+    let mut entries = Entries::new(log)?;
     for partition in 0..log.partitions() {
-        let heads = chains::check(&mut audit, partition)?;
+        let heads = chains::check(&mut audit, partition, &mut entries)?;
         states::check(&mut audit, states, partition, &heads)?;
-        transactions::check(&mut audit, partition)?;
+    }
+    for partition in 0..log.partitions() {
+        transactions::check(&mut audit, partition, &mut entries)?;
+        facts::check(&mut audit, partition)?;
         commands::check(&mut audit, partition)?;
     }
+    entries.check(&mut audit)?;
     audit.progress.finish_and_clear();
     let mut report = audit.report;
     let unbalanced: Vec<_> = report

@@ -10,6 +10,7 @@ use tributary_schemas::ledger::{Journal, JournalPosted, LedgerEvent};
 use tributary_schemas::transactions::{PostLine, TransactionEvent};
 use tributary_schemas::{Hash, Side};
 
+use super::entries::Entries;
 use super::{Audit, Report, place};
 
 /// What the log says of a transaction.
@@ -31,6 +32,8 @@ struct Leg {
     votes: u32,
     held: i128,
     lowered: i128,
+    /// What a void let go; a final posting does not say.
+    released: Option<i128>,
     granted: bool,
     ends: u32,
 }
@@ -39,14 +42,14 @@ impl Leg {
     fn posted(&mut self, posted: &LegPosted) {
         let normal = posted.kind.normal_side();
         let lowering = posted.entries.iter().filter(|entry| entry.side != normal);
-        self.lowered += lowering.map(|entry| entry.amount.amount.0).sum::<i128>();
+        self.lowered = lowering.map(|entry| entry.amount.amount.0).fold(self.lowered, i128::wrapping_add);
         self.ends += u32::from(posted.r#final);
     }
 }
 
 type Cases = HashMap<String, Case>;
 
-pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<(), LogError> {
+pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries) -> Result<(), LogError> {
     let mut cases = Cases::new();
     audit.visit(&TRANSACTIONS_EVENTS, partition, |report, decoder, record| {
         match decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record) {
@@ -61,7 +64,12 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<(), LogErro
     })?;
     audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record| {
         match decoder.body::<Vote>(&ACCOUNTS_VOTES, &record) {
-            Ok((_, vote)) => on_vote(&mut cases, vote),
+            Ok((_, vote)) => {
+                if let Vote::LegPosted(posted) = &vote {
+                    entries.named(report, partition, record.offset, posted);
+                }
+                on_vote(&mut cases, vote);
+            }
             Err(error) => {
                 report.violation("decodable", place(&ACCOUNTS_VOTES, partition, record.offset), "a vote", error)
             }
@@ -75,12 +83,15 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<(), LogErro
         }
     })?;
     audit.visit(&LEDGER_EVENTS, partition, |report, decoder, record| {
-        if let Ok((_, LedgerEvent::LedgerAlarm(alarm))) = decoder.body::<LedgerEvent>(&LEDGER_EVENTS, &record) {
-            report.count("alarms", 1);
-            if alarm.code != "incomplete" {
-                let at = place(&LEDGER_EVENTS, partition, record.offset);
-                report.violation("alarm", at, alarm.transaction_id, format!("{}: {:?}", alarm.code, alarm.values));
+        let at = place(&LEDGER_EVENTS, partition, record.offset);
+        match decoder.body::<LedgerEvent>(&LEDGER_EVENTS, &record) {
+            Ok((_, LedgerEvent::LedgerAlarm(alarm))) => {
+                report.count("alarms", 1);
+                if alarm.code != "incomplete" {
+                    report.violation("alarm", at, alarm.transaction_id, format!("{}: {:?}", alarm.code, alarm.values));
+                }
             }
+            Err(error) => report.violation("decodable", at, "an alarm", error),
         }
     })?;
     for (id, case) in &cases {
@@ -129,7 +140,10 @@ fn on_vote(cases: &mut Cases, vote: Vote) {
             leg.held = held.held.0;
         }
         Vote::LegRefused(_) => leg.votes += 1,
-        Vote::LegVoided(_) => leg.ends += 1,
+        Vote::LegVoided(voided) => {
+            leg.ends += 1;
+            leg.released = Some(voided.released.0);
+        }
         Vote::LegPosted(posted) => {
             leg.posted(posted);
             let booked = case.booked.entry(posted.posting).or_default();
@@ -143,7 +157,8 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, posted: JournalP
     let mut sums: BTreeMap<String, (i128, i128)> = BTreeMap::new();
     for line in &posted.lines {
         let sum = sums.entry(line.amount.currency.to_string()).or_default();
-        *if line.side == Side::Debit { &mut sum.0 } else { &mut sum.1 } += line.amount.amount.0;
+        let sum = if line.side == Side::Debit { &mut sum.0 } else { &mut sum.1 };
+        *sum = sum.wrapping_add(line.amount.amount.0);
     }
     for (currency, (debits, credits)) in sums {
         if debits != credits {
@@ -151,7 +166,7 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, posted: JournalP
             report.violation("debits equal credits", at, &posted.transaction_id, detail);
         }
         let total = report.trial_balance.entry(currency).or_default();
-        *total = (total.0 + debits, total.1 + credits);
+        *total = (total.0.wrapping_add(debits), total.1.wrapping_add(credits));
     }
     let case = cases.entry(posted.transaction_id.as_str().to_owned()).or_default();
     let lines = posted.lines.iter().map(|line| (line.line, line.amount.amount.0, line.hash)).collect();
@@ -186,6 +201,12 @@ fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
         }
         if !system && leg.granted && leg.ends != 1 {
             broken("every unit held ends once", format!("the hold of account {account} ended {} times", leg.ends));
+        }
+        let given_back = leg.released.map(|released| leg.lowered.wrapping_add(released));
+        if !system && leg.granted && given_back.is_some_and(|sum| sum != leg.held) {
+            let (held, lowered, released) = (leg.held, leg.lowered, leg.released.unwrap_or_default());
+            let detail = format!("account {account} held {held}, posted {lowered} and released {released}");
+            broken("every unit held ends once", detail);
         }
         if !system && leg.lowered > leg.held {
             broken("posts what it held", format!("account {account} held {} and posted {}", leg.held, leg.lowered));
