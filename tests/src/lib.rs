@@ -1,5 +1,7 @@
 //! Scenarios, contracts and end-to-end tests of the whole, and the real parts that they run against.
 
 pub mod apicurio;
+pub mod history;
 pub mod recovery;
 pub mod scenario;
+pub mod tampered;

@@ -29,7 +29,7 @@ fn ten_kills_in_mid_load_lose_nothing_and_double_nothing() -> Result<()> {
     for round in 1..=ROUNDS {
         let url = node.url.clone();
         client.load_while(&url, || {
-            std::thread::sleep(Duration::from_millis(300 + 37 * round));
+            std::thread::sleep(Duration::from_millis(500 + 37 * round));
             node.kill9();
             Ok(())
         })?;

@@ -17,7 +17,8 @@
 //! Deliberately absent: balances and limits of an account (those are promises, and `account` makes them), judgement by
 //! people (`transaction` waits for it), and any look at the clock or at another account.
 //!
-//! Refusals: `already_blocked`, `not_blocked`, `system_account`, `privileged_command`, `conflict`, `stale_command`.
+//! Refusals: `already_blocked`, `not_blocked`, `system_account`, `privileged_command`, `too_long`, `conflict`,
+//! `stale_command`.
 
 mod on_command;
 mod on_leg_cancelled;

@@ -16,7 +16,15 @@ pub(crate) fn command(cx: &Cx<'_>, state: &mut State<'_>, command: &RiskCommand)
     decided.unwrap_or_else(|reason| refused(command, reason))
 }
 
+/// Longest reason that a command may give, in bytes: it is repeated in events, which must stay below the size of a message.
+const LONGEST_REASON: usize = 1_024;
+
 fn decide(cx: &Cx<'_>, state: &mut State<'_>, command: &RiskCommand) -> Result<PartyEvent, Reason> {
+    let (RiskCommand::BlockParty(BlockParty { reason, .. }) | RiskCommand::UnblockParty(UnblockParty { reason, .. })) = command;
+    if reason.len() > LONGEST_REASON {
+        let values = [("bytes", reason.len().to_string()), ("limit", LONGEST_REASON.to_string())];
+        return Err(Reason { field: Some("reason".to_owned()), ..with("too_long", values) });
+    }
     match command {
         RiskCommand::BlockParty(block) => block_party(cx, state, block),
         RiskCommand::UnblockParty(unblock) => unblock_party(state, unblock),

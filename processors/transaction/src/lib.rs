@@ -27,6 +27,7 @@
 //! After its end a transaction's state is two bytes: enough to refuse a late command with the reason why. Deliberately
 //! absent: balances, limits and rules, which belong to `account` and `risk`, and any history, which is in the log.
 
+mod bounds;
 mod legs;
 mod on_cancel_transaction;
 mod on_create_transaction;
@@ -123,6 +124,9 @@ impl TransactionProcessor {
         effects: &mut Effects<Out, Timer>,
     ) {
         let id = cx.command.expect("invariant: a command comes with its header").id.as_str();
+        if let Err(reason) = bounds::check(command) {
+            return effects.answer(id, refused(command, reason));
+        }
         if let TransactionCommand::CreateTransaction(create) = command {
             match on_create_transaction::on_create_transaction(self, cx, create, head.as_ref(), effects) {
                 Ok(open) => *head = Some(Head::Open(open)),

@@ -17,7 +17,7 @@ const ACCOUNTS: u64 = 20;
 /// What each begins with, in cents.
 const FUNDS: i64 = 1_000_000;
 /// Commands of one request.
-const BATCH: usize = 100;
+const BATCH: usize = 250;
 /// Longest wait for outcomes.
 const PATIENCE: Duration = Duration::from_secs(60);
 

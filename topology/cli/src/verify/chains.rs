@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use tributary_account::entry_hash;
-use tributary_flow::LogError;
+use tributary_flow::{Body, LogError};
 use tributary_graph::{ACCOUNTS_EVENTS, LEDGER_ENTRIES};
 use tributary_schemas::accounts::AccountEvent;
 use tributary_schemas::ledger::Entry;
 use tributary_schemas::{AccountKind, Amount, Hash};
 
-use super::entries::Entries;
+use super::entries::{Entries, is_derived};
 use super::{Audit, place};
 
 /// What the log says of an account.
@@ -58,13 +58,25 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries
     audit.visit(&LEDGER_ENTRIES, partition, |report, decoder, record| {
         let at = place(&LEDGER_ENTRIES, partition, record.offset);
         let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-        let entry = match decoder.body::<Entry>(&LEDGER_ENTRIES, &record) {
-            Err(error) => return report.violation("decodable", at, format!("account {key}"), error),
-            Ok((_, Entry::EntryPosted(entry))) => entry,
+        let account = format!("account {key}");
+        let (header, entry) = match decoder.body::<Entry>(&LEDGER_ENTRIES, &record) {
+            Err(error) => return report.violation("decodable", at, account, error),
+            Ok((header, entry)) => {
+                let mut bytes = Vec::with_capacity(512);
+                entry.encode(&header, &mut bytes);
+                // Some bits decide nothing when they are read: the bytes must be the very ones that are written.
+                if decoder.datum(&LEDGER_ENTRIES, &record).ok().as_deref() != Some(bytes.as_slice()) {
+                    report.violation("immutable", &at, &account, "it is not encoded as it was written");
+                }
+                let Entry::EntryPosted(entry) = entry;
+                (header, entry)
+            }
         };
         report.count("entries", 1);
-        entries.seen(partition, record.offset, entry.hash);
-        let account = format!("account {key}");
+        entries.seen(partition, record.offset, entry.hash, &header);
+        if !is_derived(&header) {
+            report.violation("immutable", &at, &account, "its id does not follow from its cause");
+        }
         let Some(chain) = chains.get_mut(&key) else {
             return report.violation("opened before", at, account, "the account was never opened");
         };
@@ -73,9 +85,9 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries
         // A tampered amount may be any number.
         let balance = Amount(chain.balance.0.wrapping_add(signed));
         if entry.account_id.as_str() != key {
-            report.violation("keyed by account", &at, &account, format!("the entry is about {}", entry.account_id));
+            report.violation("keyed", &at, &account, format!("the entry is about {}", entry.account_id));
         }
-        if entry.sequence != chain.sequence + 1 {
+        if entry.sequence != chain.sequence.wrapping_add(1) {
             report.violation(
                 "gapless",
                 &at,

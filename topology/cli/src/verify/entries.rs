@@ -4,16 +4,19 @@
 
 use std::collections::HashMap;
 
-use tributary_flow::{Log, LogError, TopicRef};
-use tributary_graph::{ACCOUNTS_VOTES, LEDGER_ENTRIES};
+use tributary_flow::{FactHeader, Header, Log, LogError, TopicRef};
+use tributary_graph::{ACCOUNTS_VOTES, LEDGER_ENTRIES, account};
 use tributary_schemas::Hash;
 use tributary_schemas::accounts::LegPosted;
 
 use super::{Audit, Report, place};
 
-/// Where entries lie that no vote has named yet, by hash.
+/// Most records that one step writes: two per leg, and what opens a system account.
+const MOST_OUTPUTS: u32 = 130;
+
+/// Where entries lie that no vote has named yet, by hash, and what their envelopes say of the step that wrote them.
 pub(super) struct Entries {
-    unnamed: HashMap<Hash, (u32, u64)>,
+    unnamed: HashMap<Hash, (u32, u64, Step)>,
     /// Ends of the entries, and then of the votes, as they were at the beginning: what lies below must agree, even while
     /// the system works.
     entries: Vec<u64>,
@@ -32,24 +35,32 @@ impl Entries {
     }
 
     /// An entry was read.
-    pub(super) fn seen(&mut self, partition: u32, offset: u64, hash: Hash) {
-        self.unnamed.insert(hash, (partition, offset));
+    pub(super) fn seen(&mut self, partition: u32, offset: u64, hash: Hash, header: &Header) {
+        self.unnamed.insert(hash, (partition, offset, step(header)));
     }
 
     /// A vote was read.
-    pub(super) fn named(&mut self, report: &mut Report, partition: u32, offset: u64, posted: &LegPosted) {
+    pub(super) fn named(&mut self, report: &mut Report, (partition, offset): (u32, u64), header: &Header, posted: &LegPosted) {
+        let account = format!("account {}", posted.account_id);
         for entry in &posted.entries {
-            if self.unnamed.remove(&entry.hash).is_none() && offset < self.votes[partition as usize] {
-                let detail = format!("entry {} with hash {} is not in the chain", entry.sequence, entry.hash);
-                let at = place(&ACCOUNTS_VOTES, partition, offset);
-                report.violation("booked", at, format!("account {}", posted.account_id), detail);
+            match self.unnamed.remove(&entry.hash) {
+                None if offset < self.votes[partition as usize] => {
+                    let detail = format!("entry {} with hash {} is not in the chain", entry.sequence, entry.hash);
+                    report.violation("booked", place(&ACCOUNTS_VOTES, partition, offset), &account, detail);
+                }
+                Some((partition, offset, wrote)) if wrote != step(header) => {
+                    let detail = "its envelope is not that of the vote that was written with it";
+                    report.violation("immutable", place(&LEDGER_ENTRIES, partition, offset), &account, detail);
+                }
+                _ => {}
             }
         }
     }
 
     /// All was read.
     pub(super) fn check(self, audit: &mut Audit<'_>) -> Result<(), LogError> {
-        let mut unnamed: Vec<_> = self.unnamed.into_iter().map(|(hash, at)| (at, hash)).collect();
+        let unnamed = self.unnamed.into_iter().map(|(hash, (partition, offset, _))| ((partition, offset), hash));
+        let mut unnamed: Vec<_> = unnamed.collect();
         unnamed.retain(|((partition, offset), _)| *offset < self.entries[*partition as usize]);
         unnamed.sort_unstable_by_key(|(at, _)| *at);
         for ((partition, offset), hash) in unnamed {
@@ -61,4 +72,29 @@ impl Entries {
         }
         Ok(())
     }
+}
+
+/// What records of one step have in common.
+type Step = [u8; 16];
+
+fn step(header: &Header) -> Step {
+    let Header::Fact(FactHeader { time, causation, correlation, actor, traceparent, .. }) = header else {
+        return Step::default();
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&time.0.to_le_bytes());
+    hasher.update(&causation.0);
+    for text in [Some(correlation), actor.as_ref(), traceparent.as_ref()] {
+        hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        hasher.update(text.map_or(&[], |text| text.as_bytes()));
+    }
+    let mut step = Step::default();
+    step.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    step
+}
+
+/// Whether an entry's id follows from its cause, as every id does.
+pub(super) fn is_derived(header: &Header) -> bool {
+    let Header::Fact(fact) = header else { return false };
+    (0..MOST_OUTPUTS).any(|ordinal| fact.causation.output(account::NODE.name, ordinal) == fact.id)
 }

@@ -22,6 +22,36 @@ mod facts;
 mod states;
 mod transactions;
 
+/// Every law that is checked, by the name that a violation gives it.
+pub const LAWS: &[&str] = &[
+    "alarm",
+    "answered once",
+    "bad input is a dead letter",
+    "balance",
+    "booked",
+    "booked once",
+    "books what was decided",
+    "chained",
+    "debits equal credits",
+    "decodable",
+    "ends once",
+    "every unit held ends once",
+    "floor",
+    "gapless",
+    "immutable",
+    "initiated once",
+    "journal",
+    "keyed",
+    "nothing booked",
+    "opened before",
+    "opened once",
+    "posts what it held",
+    "state",
+    "trial balance",
+    "view",
+    "votes once",
+];
+
 /// A law broken, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -72,6 +102,7 @@ impl Report {
         subject: impl fmt::Display,
         detail: impl fmt::Display,
     ) {
+        debug_assert!(LAWS.contains(&law), "invariant: {law} is listed");
         self.violations.push(Violation {
             law,
             place: place.to_string(),

@@ -64,9 +64,9 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries
     })?;
     audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record| {
         match decoder.body::<Vote>(&ACCOUNTS_VOTES, &record) {
-            Ok((_, vote)) => {
+            Ok((header, vote)) => {
                 if let Vote::LegPosted(posted) = &vote {
-                    entries.named(report, partition, record.offset, posted);
+                    entries.named(report, (partition, record.offset), &header, posted);
                 }
                 on_vote(&mut cases, vote);
             }
