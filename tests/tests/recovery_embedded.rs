@@ -24,7 +24,7 @@ fn ten_kills_in_mid_load_lose_nothing_and_double_nothing() -> Result<()> {
 
     let mut node = start()?;
     eprintln!("a start on nothing: {:.0?}", node.ready_after);
-    let mut client = Client::new(&node.url)?;
+    let mut client = Client::new(&node.url, Duration::ZERO)?;
     let mut in_flight = 0;
     for round in 1..=ROUNDS {
         let url = node.url.clone();
@@ -41,6 +41,7 @@ fn ten_kills_in_mid_load_lose_nothing_and_double_nothing() -> Result<()> {
     ensure!(in_flight > 0, "no kill came in mid load");
     client.send_all(&node.url)?;
     let outcomes = client.check_balances(&node.url)?;
+    ensure!(outcomes.keys().all(|outcome| !outcome.contains("deadline")), "{outcomes:?}");
     node.stop();
 
     let source = Source::open(&Config { data: data.clone(), ..Config::default() })?;

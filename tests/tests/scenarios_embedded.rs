@@ -26,7 +26,13 @@ fn every_scenario_ends_as_it_says_on_one_and_on_three_partitions() -> Result<()>
     each(|scenario| {
         let one = embedded(scenario, 1, Order::Determined)?;
         let three = embedded(scenario, 3, Order::Determined)?;
-        ensure!(one.ledger == three.ledger, "{}: another ledger on 3 partitions than on 1:\n{:?}\n{:?}", scenario.file(), one.ledger, three.ledger);
+        ensure!(
+            one.ledger == three.ledger,
+            "{}: another ledger on 3 partitions than on 1:\n{:?}\n{:?}",
+            scenario.file(),
+            one.ledger,
+            three.ledger
+        );
         Ok(())
     })
 }
@@ -40,7 +46,11 @@ fn what_is_sent_at_once_ends_in_the_same_canonical_ledger() -> Result<()> {
         let determined = embedded(scenario, 1, Order::Determined)?.ledger.canonical();
         for partitions in [1, 3] {
             let at_once = embedded(scenario, partitions, Order::AtOnce)?.ledger.canonical();
-            ensure!(determined == at_once, "{}: another ledger at once, {partitions} partitions:\n{determined:?}\n{at_once:?}", scenario.file());
+            ensure!(
+                determined == at_once,
+                "{}: another ledger at once, {partitions} partitions:\n{determined:?}\n{at_once:?}",
+                scenario.file()
+            );
         }
         Ok(())
     })

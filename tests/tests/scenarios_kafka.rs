@@ -15,17 +15,30 @@ fn embedded(scenario: &Scenario, partitions: u32) -> Result<Outcome> {
 fn kafka(cluster: &Cluster, scenario: &Scenario, partitions: u32, order: Order) -> Result<Outcome> {
     cluster.clear()?;
     let folder = tempfile::tempdir()?;
-    play(scenario, &mut Live::kafka(cluster.brokers(), folder.path(), partitions, &scenario.without)?, order)
+    play(
+        scenario,
+        &mut Live::kafka(cluster.brokers(), cluster.ends(partitions)?, folder.path(), partitions, &scenario.without)?,
+        order,
+    )
 }
 
 fn compare(cluster: &Cluster, scenario: &Scenario) -> Result<()> {
     for partitions in [1, 3] {
         let expected = embedded(scenario, partitions)?;
         let found = kafka(cluster, scenario, partitions, Order::Determined)?;
-        expected.entries.same_as(&found.entries, Exactness::ButCauses).with_context(|| format!("{partitions} partitions"))?;
-        ensure!(expected.ledger == found.ledger, "{partitions} partitions: another ledger:\n{:?}\n{:?}", expected.ledger, found.ledger);
+        expected
+            .entries
+            .same_as(&found.entries, Exactness::ButCauses)
+            .with_context(|| format!("{partitions} partitions"))?;
+        ensure!(
+            expected.ledger == found.ledger,
+            "{partitions} partitions: another ledger:\n{:?}\n{:?}",
+            expected.ledger,
+            found.ledger
+        );
         if scenario.concurrent {
-            let (expected, found) = (expected.ledger.canonical(), kafka(cluster, scenario, partitions, Order::AtOnce)?.ledger.canonical());
+            let (expected, found) =
+                (expected.ledger.canonical(), kafka(cluster, scenario, partitions, Order::AtOnce)?.ledger.canonical());
             ensure!(expected == found, "{partitions} partitions, at once: another ledger:\n{expected:?}\n{found:?}");
         }
     }
@@ -39,10 +52,9 @@ fn every_scenario_ends_on_kafka_as_on_the_embedded_engine() -> Result<()> {
     let mut failed = Vec::new();
     for scenario in Scenario::all()? {
         let since = std::time::Instant::now();
-        if let Err(error) = compare(&cluster, &scenario).with_context(|| scenario.file()) {
-            failed.push(format!("{error:#}"));
-        }
-        eprintln!("{}: {:.1?}", scenario.file(), since.elapsed());
+        let outcome = compare(&cluster, &scenario).with_context(|| scenario.file());
+        eprintln!("{} after {:.1?}: {outcome:?}", scenario.file(), since.elapsed());
+        failed.extend(outcome.err().map(|error| format!("{error:#}")));
     }
     ensure!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
     Ok(())

@@ -22,7 +22,11 @@ fn unfused(partitions: u32) -> SimOptions {
 }
 
 fn simulate(scenario: &Scenario, options: SimOptions, order: Order) -> Result<Outcome> {
-    play(scenario, &mut Simulated::new(options, scenario), order)
+    let crashes = options.crash == Crash::Round;
+    let mut simulated = Simulated::new(options, scenario);
+    let outcome = play(scenario, &mut simulated, order)?;
+    ensure!(!crashes || simulated.simulation().crashes() > 0, "no process died");
+    Ok(outcome)
 }
 
 /// What all others are compared with.
@@ -48,12 +52,19 @@ fn same_entries(vary: impl Fn(SimOptions) -> SimOptions) -> Result<()> {
     each(|scenario| {
         for partitions in [1, 3] {
             let expected = embedded(scenario, partitions)?;
-            for (options, exactness) in [(fused(partitions), Exactness::Bytes), (unfused(partitions), Exactness::ButCauses)] {
+            for (options, exactness) in
+                [(fused(partitions), Exactness::Bytes), (unfused(partitions), Exactness::ButCauses)]
+            {
                 let options = vary(options);
                 let told = format!("{options:?}");
                 let found = simulate(scenario, options, Order::Determined)?;
                 expected.entries.same_as(&found.entries, exactness).context(told.clone())?;
-                ensure!(expected.ledger == found.ledger, "{told}: another ledger:\n{:?}\n{:?}", expected.ledger, found.ledger);
+                ensure!(
+                    expected.ledger == found.ledger,
+                    "{told}: another ledger:\n{:?}\n{:?}",
+                    expected.ledger,
+                    found.ledger
+                );
             }
         }
         Ok(())
@@ -82,7 +93,12 @@ fn a_crash_at_every_boundary_in_turn_changes_nothing() -> Result<()> {
 
 #[test]
 fn crashes_by_chance_with_everything_twice_change_nothing() -> Result<()> {
-    same_entries(|options| SimOptions { crash: Crash::Chance(500), duplicate_commands: true, misroute_commands: true, ..options })
+    same_entries(|options| SimOptions {
+        crash: Crash::Chance(500),
+        duplicate_commands: true,
+        misroute_commands: true,
+        ..options
+    })
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub(crate) fn command(cx: &Cx<'_>, state: &mut State<'_>, command: &RiskCommand)
 const LONGEST_REASON: usize = 1_024;
 
 fn decide(cx: &Cx<'_>, state: &mut State<'_>, command: &RiskCommand) -> Result<PartyEvent, Reason> {
-    let (RiskCommand::BlockParty(BlockParty { reason, .. }) | RiskCommand::UnblockParty(UnblockParty { reason, .. })) = command;
+    let (RiskCommand::BlockParty(BlockParty { reason, .. }) | RiskCommand::UnblockParty(UnblockParty { reason, .. })) =
+        command;
     if reason.len() > LONGEST_REASON {
         let values = [("bytes", reason.len().to_string()), ("limit", LONGEST_REASON.to_string())];
         return Err(Reason { field: Some("reason".to_owned()), ..with("too_long", values) });

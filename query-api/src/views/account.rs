@@ -141,7 +141,7 @@ pub fn on_normal_side(debits: i128, kind: AccountKind) -> i128 {
 /// One transaction, as the account meets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
-    /// When it was first met.
+    /// When it was first met: the earliest time among its facts.
     pub first: Timestamp,
     /// What was asked for.
     pub requested: Sides,
@@ -263,11 +263,16 @@ fn change_leg(
 ) {
     let system = AccountId::parse(key).is_ok_and(|id| id.system().is_some());
     let at = transaction.to_owned();
-    let mut leg = state.get(&LEGS, &at).unwrap_or_else(|| {
-        let first = cx.fact.map_or(cx.now, |fact| fact.time);
-        state.put(&TRANSACTIONS, &(first, at.clone()), &());
-        Leg { first, ..Leg::default() }
-    });
+    let met = cx.fact.map_or(cx.now, |fact| fact.time);
+    let known: Option<Leg> = state.get(&LEGS, &at);
+    let mut leg = known.clone().unwrap_or_else(|| Leg { first: met, ..Leg::default() });
+    // Topics are not ordered among each other, and a view that is rebuilt reads them otherwise than one that follows: what
+    // is kept is the earliest, whichever came first.
+    if known.is_none() || met < leg.first {
+        state.delete(&TRANSACTIONS, &(leg.first, at.clone()));
+        leg.first = met;
+        state.put(&TRANSACTIONS, &(met, at.clone()), &());
+    }
     let (before, was_in_transit) = (leg.pending(system), leg.in_transit());
     change(&mut leg);
     let account = state.head.get_or_insert_default();

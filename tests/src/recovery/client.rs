@@ -1,7 +1,7 @@
 //! A client as the README asks for: it sends every command under an id of its own, sends again what was not acknowledged,
 //! under the same id, and knows from the outcomes alone what every balance must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const ACCOUNTS: u64 = 20;
 /// What each begins with, in cents.
 const FUNDS: i64 = 1_000_000;
 /// Commands of one request.
-const BATCH: usize = 250;
+const BATCH: usize = 200;
 /// Longest wait for outcomes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +51,10 @@ pub struct Client {
     /// Orders before this one are acknowledged.
     settled: usize,
     payments: BTreeMap<String, Payment>,
+    /// How long it waits between requests.
+    pause: Duration,
+    /// Posts and voids of what was created, by when they are due.
+    later: VecDeque<(Instant, String, &'static str)>,
 }
 
 /// What the client's books say of a load.
@@ -65,14 +69,15 @@ pub struct Figures {
 }
 
 impl Client {
-    /// Opens the accounts and funds them.
+    /// Opens the accounts and funds them. Between requests the client waits for `pause`.
     ///
     /// # Errors
     /// An account is not opened.
-    pub fn new(url: &str) -> Result<Self> {
+    pub fn new(url: &str, pause: Duration) -> Result<Self> {
         let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).http_status_as_error(false);
         let agent = config.build().into();
-        let mut client = Client { agent, draw: Draw::new(7), orders: Vec::new(), settled: 0, payments: BTreeMap::new() };
+        let (orders, payments, later) = (Vec::new(), BTreeMap::new(), VecDeque::new());
+        let mut client = Client { agent, draw: Draw::new(7), orders, settled: 0, payments, pause, later };
         for account in 0..ACCOUNTS {
             let body = json!({"account_id": name(account), "kind": "LIABILITY", "currency": "EUR"});
             client.post(&format!("{url}/accounts?wait=20s"), &format!("open-{account}"), &body)?;
@@ -96,9 +101,8 @@ impl Client {
                     if self.open().len() < BATCH {
                         self.decide();
                     }
-                    if self.send_some(url).is_err() {
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
+                    let pause = if self.send_some(url).is_ok() { self.pause } else { Duration::from_millis(5) };
+                    std::thread::sleep(pause);
                 }
             });
             let done = work();
@@ -136,6 +140,11 @@ impl Client {
 
     /// Decides the next payments, and what is to follow on those that were held before.
     fn decide(&mut self) {
+        while self.later.front().is_some_and(|(due, ..)| *due <= Instant::now())
+            && let Some((_, id, next)) = self.later.pop_front()
+        {
+            self.order(format!("{id}-then"), id.clone(), json!({"type": next, "transaction_id": id}), false);
+        }
         for _ in 0..BATCH {
             let number = self.payments.len();
             let from = self.draw.below(ACCOUNTS);
@@ -157,7 +166,7 @@ impl Client {
             "legs": [leg(&from, "DEBIT"), leg(&to, "CREDIT")],
             "two_phase": next.is_some(),
         });
-        let alone = self.payments.len() % BATCH == 0 && !self.payments.is_empty();
+        let alone = self.payments.len().is_multiple_of(BATCH) && !self.payments.is_empty();
         self.order(id.clone(), id.clone(), body, alone);
         self.payments.insert(id, Payment { from, to, cents, next });
     }
@@ -210,14 +219,14 @@ impl Client {
         Ok(())
     }
 
-    /// Posts or voids what was created for it.
+    /// Posts or voids, a little later, what was created for it.
     fn follow(&mut self, index: usize) {
         let id = self.orders[index].transaction.clone();
         let Some(next) = self.payments.get_mut(&id).and_then(|payment| payment.next.take()).filter(|next| !next.is_empty())
         else {
             return;
         };
-        self.order(format!("{id}-then"), id.clone(), json!({"type": next, "transaction_id": id}), false);
+        self.later.push_back((Instant::now() + self.pause * 4, id, next));
     }
 
     fn post(&self, url: &str, key: &str, body: &Value) -> Result<Value> {
@@ -266,21 +275,30 @@ impl Client {
                     balances.entry(to).or_default().0 += cents;
                 }
                 "held" | "on_hold" => balances.entry(from).or_default().1 += cents,
-                "failed" | "cancelled" => {}
+                failed if failed.starts_with("failed: ") => {}
+                "cancelled" => {}
                 other => bail!("{id} is {other}"),
             }
             *counts.entry(status.clone()).or_default() += 1;
         }
+        // Another view than that of the outcomes may be a moment behind.
         for account in (0..ACCOUNTS).map(name) {
             let expected = balances.get(account.as_str()).copied().unwrap_or_default();
-            let shown = self.get(&format!("{url}/accounts/{account}"))?;
-            let found = (cents(&shown["posted"])?, cents(&shown["held"])?);
-            ensure!(found == expected, "{account}: posted and held are {found:?} cents and by the books {expected:?}");
+            loop {
+                let shown = self.get(&format!("{url}/accounts/{account}"))?;
+                let found = (cents(&shown["posted"])?, cents(&shown["held"])?);
+                if found == expected {
+                    break;
+                }
+                let late = since.elapsed() > PATIENCE;
+                ensure!(!late, "{account}: posted and held are {found:?} cents and by the books {expected:?}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
         }
         Ok(counts)
     }
 
-    /// The status of every transaction.
+    /// The status of every transaction, and the reasons where it failed.
     fn outcomes(&self, url: &str) -> Result<BTreeMap<String, String>> {
         let mut outcomes = BTreeMap::new();
         let mut page = format!("{url}/transactions?limit=500");
@@ -288,7 +306,10 @@ impl Client {
             let answer = self.get(&page)?;
             for item in answer["items"].as_array().context("a page without items")? {
                 let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
-                let twice = outcomes.insert(text("transaction_id"), text("status"));
+                let codes = item["reasons"].as_array().into_iter().flatten().filter_map(|reason| reason["code"].as_str());
+                let codes: BTreeSet<&str> = if text("status") == "failed" { codes.collect() } else { BTreeSet::new() };
+                let status = [text("status")].into_iter().chain(codes.into_iter().map(str::to_owned));
+                let twice = outcomes.insert(text("transaction_id"), status.collect::<Vec<_>>().join(": "));
                 ensure!(twice.is_none(), "{item} is listed twice");
             }
             match answer["next"].as_str() {

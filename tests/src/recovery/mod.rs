@@ -1,7 +1,9 @@
-//! What a crash test is made of: a real process that is killed ([`node`]), and a client that repeats what was not
-//! acknowledged and keeps its own books ([`client`]).
+//! What a crash test is made of: a real process that is killed ([`node`]), a client that repeats what was not
+//! acknowledged and keeps its own books ([`client`]), and a look at what ran into its deadline
+//! meanwhile ([`deadline`]).
 
 pub mod client;
+pub mod deadline;
 pub mod node;
 
 use std::collections::BTreeMap;

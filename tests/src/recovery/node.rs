@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use tributary_flow::Timestamp;
 use tributary_cli::managed::free_port;
 use tributary_cli::managed::process::{Process, Program};
+use tributary_cli::wiring::wall_clock;
 
 /// Longest wait for `/readiness`.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Node {
     /// Where its API listens.
     pub url: String,
+    /// When its process was started.
+    pub started_at: Timestamp,
     /// From the start of the process to the first good answer of `/readiness`.
     pub ready_after: Duration,
     process: Process,
@@ -35,11 +39,15 @@ impl Node {
             pid_file: folder.join("node.pid"),
         };
         let url = format!("http://{address}");
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), wall_clock());
         let process = Process::start(program)?;
         let readiness = format!("{url}/readiness");
-        process.wait_until(PATIENCE, || ureq::get(&readiness).call().is_ok())?;
-        Ok(Node { url, ready_after: started.elapsed(), process })
+        process.wait_until(PATIENCE, || ureq::get(&readiness).call().is_ok()).with_context(|| {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let health = agent.get(&format!("{url}/health")).call().and_then(|mut answer| answer.body_mut().read_to_string());
+            format!("its health is {health:?}")
+        })?;
+        Ok(Node { url, started_at, ready_after: started.elapsed(), process })
     }
 
     /// Ends it without giving it a chance to tidy up.

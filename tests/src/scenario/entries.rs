@@ -55,7 +55,12 @@ impl Entries {
                 let same = our.key == their.key && comparable(our, exactness)? == comparable(their, exactness)?;
                 ensure!(same, "entry {index} of partition {partition} differs:\n  {}\n  {}", shown(our), shown(their));
             }
-            ensure!(ours.len() == theirs.len(), "partition {partition} has {} and {} entries", ours.len(), theirs.len());
+            ensure!(
+                ours.len() == theirs.len(),
+                "partition {partition} has {} and {} entries",
+                ours.len(),
+                theirs.len()
+            );
         }
         Ok(())
     }

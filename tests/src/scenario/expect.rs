@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 use tributary_account::{Account, Status};
+use tributary_cli::verify::States;
 use tributary_flow::{Page, Reader, partition_of};
 use tributary_graph as graph;
 use tributary_schemas::{AccountId, Amount};
@@ -98,10 +99,10 @@ pub fn unsharded(id: &str) -> String {
 ///
 /// # Errors
 /// State cannot be read.
-pub fn accounts(driver: &dyn Driver) -> Result<BTreeMap<String, Account>> {
+pub fn accounts(states: &dyn States, partitions: u32) -> Result<BTreeMap<String, Account>> {
     let mut all: BTreeMap<String, Account> = BTreeMap::new();
-    for partition in 0..driver.log().partitions() {
-        driver.states().with_state(&graph::account::NODE, partition, &mut |store| {
+    for partition in 0..partitions {
+        states.with_state(&graph::account::NODE, partition, &mut |store| {
             for (id, account) in Reader::new(store).heads::<Account>(Page::all()) {
                 all.entry(unsharded(&id))
                     .and_modify(|sum| {
@@ -129,7 +130,11 @@ impl Expect {
             })?;
             ensure!(found == expected.status(), "transaction {id} is {found}, expected {}", expected.status());
         }
-        let accounts = if self.accounts.is_empty() { BTreeMap::new() } else { accounts(driver)? };
+        let accounts = if self.accounts.is_empty() {
+            BTreeMap::new()
+        } else {
+            accounts(driver.states(), driver.log().partitions())?
+        };
         for (id, expected) in &self.accounts {
             expected.check(id, accounts.get(id))?;
         }
@@ -144,18 +149,34 @@ impl Expect {
         for (id, expected) in &self.transactions {
             let found = ledger.transactions.get(id);
             let status = found.map_or("none", |found| found.status.as_str());
-            ensure!(status == expected.status(), "transaction {id} is told to be {status}, expected {}", expected.status());
+            ensure!(
+                status == expected.status(),
+                "transaction {id} is told to be {found:?}, expected {}",
+                expected.status()
+            );
             let (Transaction::Told(expected), Some(found)) = (expected, found) else { continue };
             if let Some(reasons) = &expected.reasons {
                 let mut reasons = reasons.clone();
                 reasons.sort();
-                ensure!(found.reasons == reasons, "transaction {id}: reasons {:?}, expected {reasons:?}", found.reasons);
+                ensure!(
+                    found.reasons == reasons,
+                    "transaction {id}: reasons {:?}, expected {reasons:?}",
+                    found.reasons
+                );
             }
             if let Some(postings) = expected.postings {
-                ensure!(found.postings == postings, "transaction {id}: {} postings, expected {postings}", found.postings);
+                ensure!(
+                    found.postings == postings,
+                    "transaction {id}: {} postings, expected {postings}",
+                    found.postings
+                );
             }
             for (name, value) in &expected.values {
-                ensure!(found.values.contains(&(name.clone(), value.clone())), "transaction {id}: no reason says {name} {value}: {:?}", found.values);
+                ensure!(
+                    found.values.contains(&(name.clone(), value.clone())),
+                    "transaction {id}: no reason says {name} {value}: {:?}",
+                    found.values
+                );
             }
         }
         if let Some(expected) = self.entries {
@@ -177,7 +198,9 @@ impl Balance {
             ensure!(status == expected, "account {id} is {status}, expected {expected}");
         }
         let Some(account) = account else {
-            if self.status.is_some() { return Ok(()) }
+            if self.status.is_some() {
+                return Ok(());
+            }
             bail!("there is no account {id}");
         };
         if let Some(expected) = self.sequence {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tributary_flow::framing::frame;
 use tributary_flow::time::SECOND;
 use tributary_flow::{Body, CommandHeader, Header, Timestamp, TopicRef};
 use tributary_schemas::accounts::AccountCommand;
 use tributary_schemas::risk::RiskCommand;
 use tributary_schemas::transactions::TransactionCommand;
-use tributary_flow::framing::frame;
 use tributary_schemas::{Amount, schema_id};
 
 use super::expect::Expect;
@@ -129,8 +129,11 @@ impl Scenario {
     pub fn all() -> Result<Vec<Self>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let wanted = std::env::var("SCENARIO").unwrap_or_default();
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-        paths.retain(|path| path.extension().is_some_and(|end| end == "json") && path.to_string_lossy().contains(&wanted));
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        paths.retain(|path| {
+            path.extension().is_some_and(|end| end == "json") && path.to_string_lossy().contains(&wanted)
+        });
         paths.sort();
         paths.iter().map(|path| Scenario::read(path)).collect()
     }
@@ -194,7 +197,8 @@ impl Step {
         let Some(body) = &self.body else { return Ok(None) };
         let id = self.id.clone().unwrap_or_else(|| format!("step-{number}"));
         let time = self.time.as_deref().map_or(Ok(now), |time| instant(time, now))?;
-        let header = Header::Command(CommandHeader { id: id.clone(), time, actor: self.actor.clone(), ..Default::default() });
+        let header =
+            Header::Command(CommandHeader { id: id.clone(), time, actor: self.actor.clone(), ..Default::default() });
         let (topic, key, schema, datum) = if let Ok(body) = serde_json::from_value::<AccountCommand>(body.clone()) {
             encoded("accounts.commands.v1", &body, &header)
         } else if let Ok(body) = serde_json::from_value::<RiskCommand>(body.clone()) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::Value;
 use tributary_cli::decode::Decoder;
+use tributary_cli::verify::States;
 use tributary_cli::wiring::Schemas;
 use tributary_flow::{Header, Log, TopicRef, log};
 use tributary_graph as graph;
@@ -70,6 +71,14 @@ impl Ledger {
     /// # Errors
     /// Log or state cannot be read.
     pub fn read(driver: &dyn Driver) -> Result<Self> {
+        Ledger::of(driver.log(), driver.states())
+    }
+
+    /// Reads it off a log at rest, and the state that belongs to it.
+    ///
+    /// # Errors
+    /// Log or state cannot be read.
+    pub fn of(log: &dyn Log, states: &dyn States) -> Result<Self> {
         let mut ledger = Ledger::default();
         let decoder = Decoder::new(Arc::new(Schemas::compiled()));
         let topics: [TopicRef; 5] = [
@@ -80,10 +89,10 @@ impl Ledger {
             &graph::LEDGER_EVENTS,
         ];
         for topic in topics {
-            visit(driver.log(), topic, &decoder, |header, key, body| ledger.note(topic, &header, key, &body))?;
+            visit(log, topic, &decoder, |header, key, body| ledger.note(topic, &header, key, &body))?;
         }
         ledger.alarms.sort();
-        for (id, account) in accounts(driver)? {
+        for (id, account) in accounts(states, log.partitions())? {
             ledger.balances.insert(id, (account.balance.0, account.held.0));
         }
         Ok(ledger)
@@ -92,8 +101,14 @@ impl Ledger {
     fn note(&mut self, topic: TopicRef, header: &Header, key: String, body: &Value) {
         let event = text(&body["type"]);
         if topic == &graph::LEDGER_ENTRIES {
-            let leg = (text(&body["transaction_id"]), body["line"].as_i64().unwrap_or(-1), unsharded(&key), text(&body["side"]));
-            let amount = text(&body["amount"]["amount"]).parse::<tributary_schemas::Amount>().map_or(0, |amount| amount.0);
+            let leg = (
+                text(&body["transaction_id"]),
+                body["line"].as_i64().unwrap_or(-1),
+                unsharded(&key),
+                text(&body["side"]),
+            );
+            let amount =
+                text(&body["amount"]["amount"]).parse::<tributary_schemas::Amount>().map_or(0, |amount| amount.0);
             *self.legs.entry(leg).or_default() += amount;
             return;
         }

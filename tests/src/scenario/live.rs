@@ -4,6 +4,7 @@
 //! the first look and the last. That is seen from outside, in committed state and in the log, so it is the same question
 //! for every engine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -45,13 +46,19 @@ pub struct Engine {
 /// Writes any bytes to any partition.
 pub type Produce = Arc<dyn Fn(TopicRef, u32, Option<Vec<u8>>, Option<Vec<u8>>, Done)>;
 
+/// The ends of every input of the graph: after what was committed, and after what was written.
+pub type Ends = BTreeMap<(String, u32), (u64, u64)>;
+
+/// Asks a cluster for them, all at once.
+pub type AskEnds = Box<dyn Fn() -> Result<Ends>>;
+
 type Open = Box<dyn Fn(&[String]) -> Result<Engine>>;
 
 /// An engine under a scripted clock.
 pub struct Live {
     partitions: u32,
-    /// Whether the log holds more than records: markers of transactions.
-    markers: bool,
+    /// For a log that holds more than records: markers of transactions, and what is not committed yet.
+    ends: Option<AskEnds>,
     clock: Arc<dyn Fn(Option<Timestamp>) -> Timestamp>,
     open: Open,
     engine: Option<Engine>,
@@ -105,7 +112,7 @@ impl Live {
             now.inspect(|now| clock.store(now.0, Ordering::SeqCst));
             Timestamp(clock.load(Ordering::SeqCst))
         };
-        Live::start(partitions, false, Arc::new(set), Box::new(open), without)
+        Live::start(partitions, None, Arc::new(set), Box::new(open), without)
     }
 
     /// The engine on an empty Kafka cluster, its stores in a folder. Its clock is one per process, so only one of them
@@ -113,7 +120,7 @@ impl Live {
     ///
     /// # Errors
     /// It does not start.
-    pub fn kafka(brokers: &str, folder: &Path, partitions: u32, without: &[String]) -> Result<Self> {
+    pub fn kafka(brokers: &str, ends: AskEnds, folder: &Path, partitions: u32, without: &[String]) -> Result<Self> {
         static CLOCK: AtomicI64 = AtomicI64::new(0);
         static RUNS: AtomicU64 = AtomicU64::new(0);
         // A run is an application of its own, so that none waits for the group of the one before.
@@ -148,12 +155,12 @@ impl Live {
             Timestamp(CLOCK.load(Ordering::SeqCst))
         };
         set(Some(Timestamp(0)));
-        Live::start(partitions, true, Arc::new(set), Box::new(open), without)
+        Live::start(partitions, Some(ends), Arc::new(set), Box::new(open), without)
     }
 
     fn start(
         partitions: u32,
-        markers: bool,
+        ends: Option<AskEnds>,
         clock: Arc<dyn Fn(Option<Timestamp>) -> Timestamp>,
         open: Open,
         without: &[String],
@@ -161,8 +168,20 @@ impl Live {
         let (told, outcomes) = mpsc::channel();
         let (commits, submitted) = (Arc::default(), Vec::new());
         let (engine, waiting, setup) = (None, 0, setup(partitions));
-        let mut live =
-            Live { partitions, markers, clock, open, engine, without: Vec::new(), commits, told, outcomes, waiting, submitted, setup };
+        let mut live = Live {
+            partitions,
+            ends,
+            clock,
+            open,
+            engine,
+            without: Vec::new(),
+            commits,
+            told,
+            outcomes,
+            waiting,
+            submitted,
+            setup,
+        };
         live.restart(without)?;
         Ok(live)
     }
@@ -200,14 +219,19 @@ impl Live {
     /// What is not at rest, if anything.
     fn restless(&self) -> Result<Option<String>> {
         let (engine, now) = (self.engine(), (self.clock)(None));
+        let ends = match self.ends.as_ref().map(|ask| ask()).transpose() {
+            Ok(ends) => ends,
+            // Topics that were just made have no leader yet.
+            Err(error) => return Ok(Some(format!("{error:#}"))),
+        };
         for partition in 0..self.partitions {
-            let mut ends = std::collections::BTreeMap::new();
             for mut task in tasks(partition, &self.setup, &self.without) {
                 let node = task.node();
                 let (mut due, mut positions) = (None, Vec::new());
                 let here = engine.platform.read(node, partition, &mut |store: &dyn Store| {
                     due = task.next_timer(store).filter(|due| *due <= now);
-                    positions = node.inputs.iter().map(|topic| (*topic, Reader::new(store).position(topic.name))).collect();
+                    positions =
+                        node.inputs.iter().map(|topic| (*topic, Reader::new(store).position(topic.name))).collect();
                 });
                 if !here {
                     return Ok(Some(format!("{}[{partition}] does not run yet", node.name)));
@@ -216,12 +240,14 @@ impl Live {
                     return Ok(Some(format!("a timer of {}[{partition}] is due", node.name)));
                 }
                 for (topic, position) in positions {
-                    let end = match ends.get(topic.name) {
-                        Some(end) => *end,
-                        None => *ends.entry(topic.name).or_insert(self.end(engine, topic, partition)?),
+                    let Some(end) = self.end(engine, ends.as_ref(), topic, partition)? else {
+                        return Ok(Some(format!("a transaction is open in {}[{partition}]", topic.name)));
                     };
                     if position < end {
-                        return Ok(Some(format!("{}[{partition}] has read {} to {position} of {end}", node.name, topic.name)));
+                        return Ok(Some(format!(
+                            "{}[{partition}] has read {} to {position} of {end}",
+                            node.name, topic.name
+                        )));
                     }
                 }
             }
@@ -229,15 +255,20 @@ impl Live {
         Ok(None)
     }
 
-    /// The offset to which a partition must be read. The last thing in a partition of facts is a marker; at a door, where
-    /// clients write without transactions, it is what we wrote, a forward aside.
-    fn end(&self, engine: &Engine, topic: TopicRef, partition: u32) -> Result<u64> {
-        if self.markers && topic.kind.is_door() {
-            let ours = self.submitted.iter().filter(|place| place.topic == topic.name && place.partition == partition);
-            return Ok(ours.map(|place| place.offset + 1).max().unwrap_or(0));
+    /// The offset to which a partition must be read; nothing where a transaction is open. The last thing in a partition of
+    /// facts is a marker; at a door, where clients write without transactions, it is what we wrote, a forward aside.
+    fn end(&self, engine: &Engine, ends: Option<&Ends>, topic: TopicRef, partition: u32) -> Result<Option<u64>> {
+        let Some(ends) = ends else { return Ok(Some(engine.log.range(topic.name, partition)?.end)) };
+        let at = (topic.name.to_owned(), partition);
+        let (committed, written) = ends.get(&at).with_context(|| format!("no end of {at:?}"))?;
+        if committed != written {
+            return Ok(None);
         }
-        let end = engine.log.range(topic.name, partition)?.end;
-        Ok(if self.markers { end.saturating_sub(1) } else { end })
+        if topic.kind.is_door() {
+            let ours = self.submitted.iter().filter(|place| place.topic == topic.name && place.partition == partition);
+            return Ok(Some(ours.map(|place| place.offset + 1).max().unwrap_or(0)));
+        }
+        Ok(Some(committed.saturating_sub(1)))
     }
 
     fn check(&self) -> Result<()> {
@@ -256,7 +287,11 @@ impl Live {
 
 impl Driver for Live {
     fn name(&self) -> String {
-        format!("{}, {} partitions", self.engine.as_ref().map_or("stopped", |engine| engine.platform.driver()), self.partitions)
+        format!(
+            "{}, {} partitions",
+            self.engine.as_ref().map_or("stopped", |engine| engine.platform.driver()),
+            self.partitions
+        )
     }
 
     fn set_clock(&mut self, now: Timestamp) {

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod live;
 pub mod play;
 pub mod simulated;
+pub mod snapshot;
 
 use anyhow::Result;
 use tributary_cli::verify::States;

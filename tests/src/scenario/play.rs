@@ -12,6 +12,7 @@ use tributary_flow::Timestamp;
 
 use super::file::{Command, Step, instant};
 use super::ledger::Answer;
+use super::snapshot::Snapshot;
 use super::{Driver, Entries, Ledger, Scenario};
 
 /// How the steps are submitted.
@@ -46,7 +47,8 @@ fn run(scenario: &Scenario, driver: &mut dyn Driver, order: Order) -> Result<Out
     driver.set_clock(start);
     let mut sent = Vec::new();
     for (index, step) in scenario.given()?.iter().enumerate() {
-        one(driver, step, index, start, &mut sent).with_context(|| format!("account {}", step.id.as_deref().unwrap_or_default()))?;
+        one(driver, step, index, start, &mut sent)
+            .with_context(|| format!("account {}", step.id.as_deref().unwrap_or_default()))?;
     }
     let mut now = start;
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -64,18 +66,31 @@ fn run(scenario: &Scenario, driver: &mut dyn Driver, order: Order) -> Result<Out
 }
 
 /// A step, from one quiet moment to the next.
-fn one(driver: &mut dyn Driver, step: &Step, number: usize, now: Timestamp, sent: &mut Vec<(Step, Command)>) -> Result<()> {
-    driver.set_clock(now);
-    if let Some(without) = &step.restart_without {
-        driver.restart(without)?;
+fn one(
+    driver: &mut dyn Driver,
+    step: &Step,
+    number: usize,
+    now: Timestamp,
+    sent: &mut Vec<(Step, Command)>,
+) -> Result<()> {
+    if step.at.is_some() || step.restart_without.is_some() {
+        driver.set_clock(now);
+        if let Some(without) = &step.restart_without {
+            driver.restart(without)?;
+        }
+        driver.settle()?;
     }
-    driver.settle()?;
     submit(driver, step, step.command(number, now)?, sent)?;
     driver.settle()?;
     step.then.as_ref().map_or(Ok(()), |then| then.check_state(driver))
 }
 
-fn submit(driver: &mut dyn Driver, step: &Step, command: Option<Command>, sent: &mut Vec<(Step, Command)>) -> Result<()> {
+fn submit(
+    driver: &mut dyn Driver,
+    step: &Step,
+    command: Option<Command>,
+    sent: &mut Vec<(Step, Command)>,
+) -> Result<()> {
     if let Some(command) = command {
         driver.submit(command.topic, &command.key, command.value.clone())?;
         sent.push((step.clone(), command));
@@ -84,18 +99,25 @@ fn submit(driver: &mut dyn Driver, step: &Step, command: Option<Command>, sent: 
 }
 
 fn judge(scenario: &Scenario, driver: &dyn Driver, sent: &[(Step, Command)]) -> Result<Outcome> {
-    let (entries, ledger) = (Entries::read(driver.log())?, Ledger::read(driver)?);
+    let log = Snapshot::of(driver.log())?;
+    let (entries, ledger) = (Entries::read(&log)?, Ledger::of(&log, driver.states())?);
     check_answers(&ledger, sent)?;
-    scenario.then.check_state(driver).context("at the end")?;
     scenario.then.check_ledger(&ledger, entries.count()).context("at the end")?;
-    let report = verify(driver.log(), driver.states(), Decoder::new(Arc::new(Schemas::compiled())), true)?;
+    scenario.then.check_state(driver).context("at the end")?;
+    let report = verify(&log, driver.states(), Decoder::new(Arc::new(Schemas::compiled())), true)?;
     if !report.violations.is_empty() {
         let said: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         bail!("{} laws broken:\n  {}", said.len(), said.join("\n  "));
     }
     for node in tributary_graph::NODES.iter().filter(|node| !scenario.without.iter().any(|name| name == node.name)) {
-        let report = replay(driver.log(), node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
-        ensure!(report.identical(), "the replay of {} differs: missing {:?}, surplus {:?}", node.name, report.missing, report.surplus);
+        let report = replay(&log, node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
+        ensure!(
+            report.identical(),
+            "the replay of {} differs: missing {:?}, surplus {:?}",
+            node.name,
+            report.missing,
+            report.surplus
+        );
     }
     Ok(Outcome { entries, ledger })
 }
@@ -117,7 +139,14 @@ fn check_answers(ledger: &Ledger, sent: &[(Step, Command)]) -> Result<()> {
         let mut left: Vec<&Answer> = answers.iter().collect();
         for step in steps {
             let Some(found) = left.iter().position(|answer| answers_step(answer, step)) else {
-                bail!("{}, none of them is {:?} {:?} at {:?} with {:?}", told(), step.answer, step.refused, step.field, step.values);
+                bail!(
+                    "{}, none of them is {:?} {:?} at {:?} with {:?}",
+                    told(),
+                    step.answer,
+                    step.refused,
+                    step.field,
+                    step.values
+                );
             };
             left.remove(found);
         }

@@ -1,8 +1,8 @@
 //! The simulator as a driver of scenarios. A node that is not to run stands behind a closed gate: whatever waits for it
 //! waits in the log, and it catches up once the gate is opened.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use tributary_cli::verify::States;

@@ -31,7 +31,10 @@ pub fn check(live: &Live) -> Result<()> {
 /// Status, content type and document.
 fn post(url: &str, body: &str) -> Result<(u16, String, Value)> {
     let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-    let request = ureq::Agent::new_with_config(config).post(url).header("content-type", "application/json").header("x-actor", "ann");
+    let request = ureq::Agent::new_with_config(config)
+        .post(url)
+        .header("content-type", "application/json")
+        .header("x-actor", "ann");
     let mut answer = request.send(body)?;
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.body_mut().read_to_string()?;
@@ -67,13 +70,37 @@ fn unreadable(url: &str) -> Result<()> {
         ("/transactions", "{".to_owned(), 400, "malformed_json", None),
         ("/transactions", String::new(), 400, "missing_body", None),
         ("/transactions", r#"{"transaction_id":"t"}"#.to_owned(), 400, "missing_field", Some("legs")),
-        ("/transactions", r#"{"transaction_id":"t","legs":[],"ammount":1}"#.to_owned(), 400, "unknown_field", Some("ammount")),
+        (
+            "/transactions",
+            r#"{"transaction_id":"t","legs":[],"ammount":1}"#.to_owned(),
+            400,
+            "unknown_field",
+            Some("ammount"),
+        ),
         ("/transactions", transaction("12.34"), 400, "invalid_field", Some("legs[0].amount.amount")),
         ("/transactions", transaction("\"0.00001\""), 400, "invalid_field", Some("legs[0].amount.amount")),
         ("/transactions", transaction("\"1e2\""), 400, "invalid_field", Some("legs[0].amount.amount")),
-        ("/transactions", r#"{"transaction_id":"a b","legs":[]}"#.to_owned(), 400, "invalid_field", Some("transaction_id")),
-        ("/accounts", r#"{"account_id":"x","kind":"WALLET","currency":"EUR"}"#.to_owned(), 400, "invalid_field", Some("kind")),
-        ("/accounts", r#"{"account_id":"x","kind":"ASSET","currency":"eur"}"#.to_owned(), 400, "invalid_field", Some("currency")),
+        (
+            "/transactions",
+            r#"{"transaction_id":"a b","legs":[]}"#.to_owned(),
+            400,
+            "invalid_field",
+            Some("transaction_id"),
+        ),
+        (
+            "/accounts",
+            r#"{"account_id":"x","kind":"WALLET","currency":"EUR"}"#.to_owned(),
+            400,
+            "invalid_field",
+            Some("kind"),
+        ),
+        (
+            "/accounts",
+            r#"{"account_id":"x","kind":"ASSET","currency":"eur"}"#.to_owned(),
+            400,
+            "invalid_field",
+            Some("currency"),
+        ),
         ("/transactions", large(1_020_000), 413, "too_large", None),
         ("/transactions", large(1_100_000), 413, "too_large", None),
     ];

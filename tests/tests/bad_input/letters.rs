@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use tributary_flow::door::frame;
+use tributary_flow::framing::frame;
 use tributary_flow::platform::SubmitError;
 use tributary_flow::{Body, CommandHeader, DEAD_LETTERS, Header, Logged, Origin, Place, TopicRef, log, partition_of};
 use tributary_graph as graph;
@@ -85,8 +85,8 @@ fn rows() -> Result<Vec<Row>> {
         ("a key that is no text", Some(vec![0xff, 0xfe]), Some(good.clone()), "bad_key"),
         ("a key that is too long", key(&"k".repeat(129)), Some(good.clone()), "bad_key"),
         ("a key that differs from the body's id", key(&account_in(1, "bob")), Some(good), "key_mismatch"),
-        ("a command without an id", key(&alice), Some(open(&alice, "")?), "bad_id"),
-        ("an id that is too long", key(&alice), Some(open(&alice, &"i".repeat(129))?), "bad_id"),
+        ("a command without an id", key(&alice), Some(open(&alice, "")?), "bad_header"),
+        ("an id that is too long", key(&alice), Some(open(&alice, &"i".repeat(129))?), "bad_header"),
         ("a record over the limit", key(&alice), Some(vec![7; OVERSIZE]), "bad_magic"),
     ];
     for (name, key, value, code) in table {
@@ -108,7 +108,8 @@ pub fn check(live: &mut Live, write: &mut Write<'_>) -> Result<()> {
             Ok(place) => {
                 live.wrote(place.clone());
                 behind(live, &row, number).context(row.name)?;
-                let letter = letter(live, &place)?.with_context(|| format!("{}: no dead letter for {place:?}", row.name))?;
+                let letter =
+                    letter(live, &place)?.with_context(|| format!("{}: no dead letter for {place:?}", row.name))?;
                 check_letter(&letter, &row, oversize).context(row.name)?;
             }
         }
@@ -150,7 +151,12 @@ fn letter(live: &Live, place: &Place) -> Result<Option<Logged>> {
 
 fn check_letter(letter: &Logged, row: &Row, oversize: bool) -> Result<()> {
     let code = header(letter, "code");
-    ensure!(code.as_deref() == Some(row.code), "the code is {code:?}, expected {}: {:?}", row.code, header(letter, "reason"));
+    ensure!(
+        code.as_deref() == Some(row.code),
+        "the code is {code:?}, expected {}: {:?}",
+        row.code,
+        header(letter, "reason")
+    );
     ensure!(header(letter, "reason").is_some_and(|reason| reason.len() > 10), "no reason");
     ensure!(header(letter, "node").is_some(), "no node");
     ensure!(letter.key == row.key, "the key is {:?}", letter.key);
@@ -162,6 +168,9 @@ fn check_letter(letter: &Logged, row: &Row, oversize: bool) -> Result<()> {
     let hash = blake3::hash(value).to_hex().to_string();
     ensure!(header(letter, "value-length") == Some(value.len().to_string()), "the length of what was cut");
     ensure!(header(letter, "value-blake3") == Some(hash), "the hash of what was cut");
-    ensure!(letter.value.as_deref().is_some_and(|cut| !cut.is_empty() && value.starts_with(cut)), "the beginning of it");
+    ensure!(
+        letter.value.as_deref().is_some_and(|cut| !cut.is_empty() && value.starts_with(cut)),
+        "the beginning of it"
+    );
     Ok(())
 }

@@ -10,6 +10,8 @@
 //! takes too: the producer is dropped, another initialised, the stores rolled forward, the inputs read from the positions
 //! again. A process that another has replaced, or whose store cannot be written, stops and says so: [`Broker::failure`].
 //!
+//! An assignment is taken up only once the coordinator confirms that it belongs to our generation (`membership.rs`).
+//!
 //! Deliberately absent in this version: fused hops, hot standbys, regrouping of placements, and aborting a dead slot's
 //! transaction on behalf of it (its timeout of ten seconds does).
 

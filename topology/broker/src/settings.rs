@@ -22,10 +22,10 @@ impl Options {
         format!("{}.{}", self.application, self.placement)
     }
 
-    /// The transactional id: a slot of the application.
+    /// The transactional id: a slot of the placement, so that equal slots of two placements do not fence each other.
     #[must_use]
     pub fn transactional_id(&self) -> String {
-        format!("{}.{}", self.application, self.slot)
+        format!("{}.{}.{}", self.application, self.placement, self.slot)
     }
 
     fn settings<const N: usize>(&self, ours: [(&str, String); N]) -> Settings {

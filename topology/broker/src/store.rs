@@ -233,3 +233,18 @@ fn walk(mut rows: DBRawIterator<'_>, reverse: bool, visit: &mut Visit<'_>) {
     }
     or_raise(rows.status());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_as_it_was_written_and_another_version_is_none() {
+        let row = Row { partitions: 4, changelog: 1 << 40, advanced: Timestamp(-5), lineage: [7; 16] };
+        let mut bytes = row.encode();
+        assert_eq!(Row::decode(&bytes), Some(row));
+        assert_eq!(Row::decode(&bytes[1..]), None);
+        bytes[0] = 9;
+        assert_eq!(Row::decode(&bytes), None);
+    }
+}

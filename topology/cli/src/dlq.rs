@@ -90,6 +90,12 @@ fn send(running: &Running, letter: Logged) -> Result<()> {
         bail!("it was too large to be kept whole: the client has to send it again");
     }
     let topic = decode::topic(&header(&letter, "topic"))?;
+    if !topic.kind.is_door() {
+        bail!(
+            "it is a fact of {}: only commands can be sent again, for facts have other readers that took it",
+            topic.name
+        );
+    }
     let key = String::from_utf8(
         letter.key.context("it has no key, so it has no place to go: the client has to send it again")?,
     )?;

@@ -70,9 +70,11 @@ pub fn run_nodes(config: &Config, names: &[String]) -> Result<()> {
 /// The log of a cluster, and this machine's stores.
 pub fn source(config: &Config) -> Result<Source> {
     let brokers = config.brokers()?;
-    // Asked first, for it is bounded and says what to change.
-    admin::cluster(brokers, &config.kafka)?;
-    let log = KafkaLog::connect(brokers, &config.kafka, config.partitions)?;
+    // Asked first, for it is bounded and says what to change; and it knows how many partitions there really are.
+    let cluster = admin::cluster(brokers, &config.kafka)?;
+    let partitions =
+        cluster.topics.get(graph::ACCOUNTS_COMMANDS.name).map_or(config.partitions, |topic| topic.partitions);
+    let log = KafkaLog::connect(brokers, &config.kafka, partitions)?;
     let states = StateReader::new(config.data.join("state"));
     Ok(Source { log: Arc::new(log), states: Box::new(states), registry: registry(config)? })
 }

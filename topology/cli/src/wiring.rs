@@ -48,12 +48,16 @@ pub fn wall_clock() -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// What asking for a writer's schema gave.
+type Known = Result<Arc<Translator>, TranslateError>;
+
 /// Schema ids, and translators for records that were written with other schemas than ours.
 pub struct Schemas {
     ids: BTreeMap<&'static str, u32>,
     /// A user's registry; where absent, only the compiled schemas exist.
     url: Option<String>,
-    translators: Mutex<BTreeMap<(String, u32), Arc<Translator>>>,
+    /// What is known of writers' schemas, unknown ids and unreadable schemas included: each is asked for once.
+    translators: Mutex<BTreeMap<(String, u32), Known>>,
 }
 
 impl Schemas {
@@ -106,13 +110,18 @@ impl Registry for Schemas {
         let key = (schema.to_owned(), id);
         let mut known = self.translators.lock().unwrap_or_else(PoisonError::into_inner);
         let translator = match known.get(&key) {
-            Some(translator) => translator.clone(),
+            Some(found) => found.clone(),
             None => {
-                let made = Translator::new(&self.writer(id)?, schema)
-                    .map_err(|error| TranslateError::Unreadable(error.to_string()))?;
-                known.entry(key).or_insert(Arc::new(made)).clone()
+                let made = self.writer(id).and_then(|writer| {
+                    let made = Translator::new(&writer, schema);
+                    made.map(Arc::new).map_err(|error| TranslateError::Unreadable(error.to_string()))
+                });
+                if !matches!(made, Err(TranslateError::Unavailable(_))) {
+                    known.insert(key, made.clone());
+                }
+                made
             }
-        };
+        }?;
         drop(known);
         translator.translate(datum).map_err(|error| TranslateError::Unreadable(error.to_string()))
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rocksdb::WriteBatch;
 use tributary_flow::log::{Log, LogError, Logged};
 use tributary_flow::platform::{Done, SubmitError, TaskStatus};
@@ -72,12 +72,13 @@ impl Embedded {
         }
         let shared = Arc::new(Shared::new(base));
         let (outbox, inbox) = bounded(options.max_queue.max(1));
+        let waiting = inbox.clone();
         let runner =
             Runner::new(Arc::clone(&shared), Engine::new(tasks), inbox, options).map_err(|error| io(error.0))?;
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("tributary-engine".to_owned())
-            .spawn(move || supervise(&watched, runner))
+            .spawn(move || supervise(&watched, runner, &waiting))
             .map_err(|error| io(error.to_string()))?;
         Ok(Embedded { shared, outbox, thread: Mutex::new(Some(thread)), nodes, max_record: options.max_record })
     }
@@ -172,8 +173,8 @@ fn full() -> SubmitError {
     SubmitError::Unavailable("too many commands wait: send the command again, later and with the same id".to_owned())
 }
 
-/// Runs the engine and, if it ends otherwise than by being closed, says why.
-fn supervise(shared: &Shared, runner: Runner) {
+/// Runs the engine and, if it ends otherwise than by being closed, says why, to those too whose commands wait.
+fn supervise(shared: &Shared, runner: Runner, waiting: &Receiver<Message>) {
     let reason = match catch_unwind(AssertUnwindSafe(|| runner.run())) {
         Ok(Ok(())) => return,
         Ok(Err(Failed(reason))) => reason,
@@ -181,6 +182,8 @@ fn supervise(shared: &Shared, runner: Runner) {
     };
     tracing::error!(%reason, "the platform has stopped");
     shared.set_failure(Some(reason));
+    // Dropped, a command is answered.
+    waiting.try_iter().for_each(drop);
 }
 
 /// Drops a view's state and journal. Both begin anew when the view reads the log again, so that they still agree.

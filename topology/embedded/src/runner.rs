@@ -262,6 +262,7 @@ impl Runner {
             state::put(base, task, &mut batch);
         }
         if commit.is_empty() && blocks.is_empty() {
+            self.shared.publish(&self.engine); // A halt may be all that happened.
             return Ok(());
         }
         blocks.put(base, &mut batch);

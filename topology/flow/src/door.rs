@@ -15,11 +15,17 @@ use crate::{CommandHeader, EventId, Header, Origin, Timestamp, partition_of};
 /// How long the ids of commands are remembered.
 pub const COMMAND_MEMORY: i64 = 30 * DAY;
 
+/// Longest reason of a dead letter, in bytes: it may quote what a client wrote.
+const LONGEST_REASON: usize = 512;
+
+/// What a dead letter's headers, and a forwarded command's origin, may add to a record, in bytes.
+const MARGIN: usize = 1_024;
+
 /// A record that cannot be taken: a stable code, and words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// Stable: `null_key`, `bad_key`, `null_value`, `bad_magic`, `unknown_schema`, `undecodable`, `key_mismatch`,
-    /// `misrouted`, `bad_header`.
+    /// `misrouted`, `bad_header`, `too_large`.
     pub code: &'static str,
     /// What was found, and what would be right.
     pub reason: String,
@@ -27,7 +33,13 @@ pub struct Letter {
 
 impl Letter {
     fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Letter { code, reason: reason.into() }
+        let mut reason = reason.into();
+        let mut end = reason.len().min(LONGEST_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        reason.truncate(end);
+        Letter { code, reason }
     }
 
     /// The dead letter: key and value as they came, origin and reason as headers. A value that would not fit is cut, with
@@ -41,7 +53,7 @@ impl Letter {
             ("partition", origin.partition.to_string().into_bytes()),
             ("offset", origin.offset.to_string().into_bytes()),
         ];
-        let room = max.saturating_sub(1_024);
+        let room = max.saturating_sub(MARGIN);
         let mut cut = |name: &'static str, hash: &'static str, bytes: &Option<Vec<u8>>, room: usize| {
             bytes.as_ref().map(|bytes| {
                 if bytes.len() > room {
@@ -155,6 +167,15 @@ impl<P: Processor> ProcessorTask<P> {
             return Err(Letter::new("bad_key", "the key must have 1 to 128 bytes, none of them zero").into());
         }
         let value = input.value.as_deref().ok_or_else(|| Letter::new("null_value", "the value must be an envelope"))?;
+        // A client may write more than we may: such a command could be neither forwarded nor answered in full.
+        let (size, limit) = (key.len() + value.len(), self.setup.max_record.saturating_sub(MARGIN));
+        if input.topic.kind.is_door() && size > limit {
+            return Err(Letter::new(
+                "too_large",
+                format!("the record has {size} bytes, and a command at most {limit}"),
+            )
+            .into());
+        }
         let (id, datum) = unframe(value).map_err(|error| Letter::new("bad_magic", error.to_string()))?;
         let schema = input.topic.schema;
         let decoded = if id == self.setup.registry.id(schema) {
@@ -181,6 +202,11 @@ impl<P: Processor> ProcessorTask<P> {
                     let reason = format!("{field}: it must have 1 to {limit} bytes, none of them zero");
                     return Err(Letter::new("bad_header", reason).into());
                 }
+            }
+            if command.digest.as_ref().is_some_and(|digest| digest.len() > 64)
+                || command.origin.as_ref().is_some_and(|origin| origin.topic.len() > 256)
+            {
+                return Err(Letter::new("bad_header", "digest and origin.topic: at most 64 and 256 bytes").into());
             }
         }
         Ok((key.to_owned(), header, body))

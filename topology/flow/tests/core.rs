@@ -143,6 +143,27 @@ fn an_oversize_dead_letter_is_cut_and_says_so() {
 }
 
 #[test]
+fn a_reason_that_quotes_what_a_client_wrote_does_not_make_the_letter_too_large() {
+    let (mut world, mut engine) = (World::new(1), engine(1));
+    let value = [&[0, 0, 0, 0, 3][..], "é".repeat(1_400).as_bytes()].concat();
+    let commit = world.epoch(&mut engine, 0, vec![input(&COMMANDS, 0, 0, Some("k"), Some(value))], false);
+    let letter = &commit.records[0];
+    let headers: usize = letter.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(headers < 1_024, "{headers} bytes of headers");
+    assert!(headers + letter.value.as_ref().map_or(0, Vec::len) <= 4_000);
+}
+
+#[test]
+fn a_command_too_large_to_be_forwarded_is_a_dead_letter_and_halts_nobody() {
+    let (mut world, mut engine) = (World::new(4), engine(4));
+    let wrong = (partition_of(b"k", 4) + 1) % 4;
+    let long = command(&"i".repeat(3_500), "k", 1);
+    let commit = world.epoch(&mut engine, 0, vec![input(&COMMANDS, wrong, 0, Some("k"), Some(long))], false);
+    assert!(matches!(commit.records[..], [ref letter] if letter.target == Target::DeadLetters));
+    assert!(engine.tasks().all(|(_, halted)| halted.is_none()));
+}
+
+#[test]
 fn a_command_is_answered_once_and_its_id_for_another_request_is_a_conflict_once() {
     let (mut world, mut engine) = (World::new(1), engine(1));
     let asked = [("a", 1), ("a", 1), ("a", 2), ("a", 2), ("b", 1), ("a", 3), ("a", 1)];

@@ -13,11 +13,12 @@ use crate::shared::Failure;
 use crate::store::Batches;
 
 impl Driver {
-    /// Runs an epoch over these inputs and the timers that are due, if there is anything to do.
-    pub(super) fn epoch(&mut self, inputs: &[Input]) -> Result<(), Trouble> {
+    /// Runs an epoch over these inputs and, where everything up to the end seen at start has been applied, the timers
+    /// that are due; if there is anything to do.
+    pub(super) fn epoch(&mut self, inputs: &[Input], caught_up: bool) -> Result<(), Trouble> {
         let now = (self.options.clock)();
         let Some(owned) = &mut self.owned else { return Ok(()) };
-        let timers = if owned.is_caught_up() { TIMERS } else { 0 };
+        let timers = if caught_up { TIMERS } else { 0 };
         if inputs.is_empty() && (timers == 0 || owned.engine.next_timer(&*self.stores).is_none_or(|due| due > now)) {
             return Ok(());
         }

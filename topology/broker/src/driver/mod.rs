@@ -157,6 +157,8 @@ impl Driver {
 
     fn turn(&mut self) -> Result<(), Trouble> {
         self.shared.beat("reading");
+        // Asked before reading: what this turn reads is applied only after its timers.
+        let caught_up = self.owned.as_mut().is_some_and(|owned| owned.is_caught_up());
         let (inputs, failed) = self.consume();
         if self.consumer.is_fenced() {
             return Err(Trouble::Stop(Failure::Fenced(self.options.slot.clone())));
@@ -173,7 +175,7 @@ impl Driver {
         if self.owned.is_none() {
             return if Instant::now() >= self.wait_until { self.assume() } else { Ok(()) };
         }
-        self.epoch(&inputs)?;
+        self.epoch(&inputs, caught_up)?;
         self.report();
         Ok(())
     }

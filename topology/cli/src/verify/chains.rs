@@ -77,6 +77,9 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries
         if !is_derived(&header) {
             report.violation("immutable", &at, &account, "its id does not follow from its cause");
         }
+        if entry.account_id.as_str() != key {
+            report.violation("keyed", &at, &account, format!("the entry is about {}", entry.account_id));
+        }
         let Some(chain) = chains.get_mut(&key) else {
             return report.violation("opened before", at, account, "the account was never opened");
         };
@@ -84,9 +87,6 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries
             if entry.side == chain.kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
         // A tampered amount may be any number.
         let balance = Amount(chain.balance.0.wrapping_add(signed));
-        if entry.account_id.as_str() != key {
-            report.violation("keyed", &at, &account, format!("the entry is about {}", entry.account_id));
-        }
         if entry.sequence != chain.sequence.wrapping_add(1) {
             report.violation(
                 "gapless",

@@ -40,7 +40,13 @@ impl Entries {
     }
 
     /// A vote was read.
-    pub(super) fn named(&mut self, report: &mut Report, (partition, offset): (u32, u64), header: &Header, posted: &LegPosted) {
+    pub(super) fn named(
+        &mut self,
+        report: &mut Report,
+        (partition, offset): (u32, u64),
+        header: &Header,
+        posted: &LegPosted,
+    ) {
         let account = format!("account {}", posted.account_id);
         for entry in &posted.entries {
             match self.unnamed.remove(&entry.hash) {

@@ -1,7 +1,7 @@
 //! Laws 1, 2 and 3 by transaction: debits equal credits; every transaction ends exactly once; every unit held ends in
 //! exactly one of posted, voided, expired; the journal books what was decided, and nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tributary_flow::LogError;
 use tributary_graph::{ACCOUNTS_VOTES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS};
@@ -199,8 +199,8 @@ fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
         if !system && leg.votes != 1 {
             broken("votes once", format!("account {account} voted {} times", leg.votes));
         }
-        if !system && leg.granted && leg.ends != 1 {
-            broken("every unit held ends once", format!("the hold of account {account} ended {} times", leg.ends));
+        if !system && leg.ends != 1 {
+            broken("every unit held ends once", format!("the leg of account {account} ended {} times", leg.ends));
         }
         let given_back = leg.released.map(|released| leg.lowered.wrapping_add(released));
         if !system && leg.granted && given_back.is_some_and(|sum| sum != leg.held) {
@@ -213,8 +213,14 @@ fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
         }
     }
     if *end == "completed" {
-        for (posting, lines) in &case.postings {
-            let mut decided: Vec<_> = lines.iter().map(|line| (line.line, line.amount.0)).collect();
+        if case.postings.is_empty() {
+            broken("books what was decided", "completed without a posting".to_owned());
+        }
+        let ordinals: BTreeSet<_> =
+            case.postings.keys().chain(case.booked.keys()).chain(case.journals.keys()).collect();
+        for posting in ordinals {
+            let lines = case.postings.get(posting).into_iter().flatten();
+            let mut decided: Vec<_> = lines.map(|line| (line.line, line.amount.0)).collect();
             decided.sort_unstable();
             let booked = sorted(case.booked.get(posting));
             let journal = sorted(case.journals.get(posting));
@@ -228,7 +234,7 @@ fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
                 );
             }
         }
-    } else if !case.postings.is_empty() || !case.journals.is_empty() {
+    } else if !case.postings.is_empty() || !case.booked.is_empty() || !case.journals.is_empty() {
         broken("nothing booked", format!("ended as {end} with {} postings", case.postings.len()));
     }
     report.count(

@@ -189,7 +189,7 @@ impl Registry for Schemas {
     fn translate(&self, _: &str, id: u32, datum: &[u8]) -> Result<Vec<u8>, TranslateError> {
         match id {
             2 => Ok(datum.to_vec()),
-            3 => Err(TranslateError::Unreadable("another shape".into())),
+            3 => Err(TranslateError::Unreadable(format!("another shape: {}", String::from_utf8_lossy(datum)))),
             4 => Err(TranslateError::Unavailable("no answer".into())),
             _ => Err(TranslateError::Unknown),
         }
