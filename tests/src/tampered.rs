@@ -95,7 +95,12 @@ impl<'a> Tampered<'a> {
     }
 
     /// Rewrites the body of the first record that is wanted.
-    pub fn change<B: Body>(&mut self, topic: TopicRef, wanted: impl Fn(&B) -> bool, change: impl FnOnce(&mut B)) -> Spot {
+    pub fn change<B: Body>(
+        &mut self,
+        topic: TopicRef,
+        wanted: impl Fn(&B) -> bool,
+        change: impl FnOnce(&mut B),
+    ) -> Spot {
         let spot = self.find(topic, wanted);
         let record = self.record(topic, spot);
         let (header, mut body) = decode::<B>(record);
@@ -105,9 +110,16 @@ impl<'a> Tampered<'a> {
     }
 
     /// Rewrites one entry of an account, and then its whole chain from there on: balances and hashes are as they should be.
-    pub fn rewrite_chain(&mut self, account: &str, kind: AccountKind, sequence: i64, change: impl FnOnce(&mut EntryPosted)) -> Spot {
+    pub fn rewrite_chain(
+        &mut self,
+        account: &str,
+        kind: AccountKind,
+        sequence: i64,
+        change: impl FnOnce(&mut EntryPosted),
+    ) -> Spot {
         let entries = self.all::<Entry>(&LEDGER_ENTRIES);
-        let of_account = entries.into_iter().filter(|(_, _, Entry::EntryPosted(entry))| entry.account_id.as_str() == account);
+        let of_account =
+            entries.into_iter().filter(|(_, _, Entry::EntryPosted(entry))| entry.account_id.as_str() == account);
         let (mut balance, mut hash, mut change, mut changed) = (0, None, Some(change), None);
         for (spot, header, Entry::EntryPosted(mut entry)) in of_account {
             if entry.sequence == sequence
@@ -117,11 +129,13 @@ impl<'a> Tampered<'a> {
                 changed = Some(spot);
             }
             if changed.is_some() {
-                let signed = if entry.side == kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
+                let signed =
+                    if entry.side == kind.normal_side() { entry.amount.amount.0 } else { -entry.amount.amount.0 };
                 entry.balance.0 = balance + signed;
                 entry.previous_hash = hash.unwrap_or(entry.previous_hash);
                 entry.hash = entry_hash(&entry);
-                self.record(&LEDGER_ENTRIES, spot).value = Some(encode(&LEDGER_ENTRIES, &header, &Entry::from(entry.clone())));
+                self.record(&LEDGER_ENTRIES, spot).value =
+                    Some(encode(&LEDGER_ENTRIES, &header, &Entry::from(entry.clone())));
             }
             (balance, hash) = (entry.balance.0, Some(entry.hash));
         }

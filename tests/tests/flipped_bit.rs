@@ -68,7 +68,9 @@ fn one_flipped_bit_on_the_disk_is_named_by_topic_partition_offset_and_account() 
         flip(folder.path(), &hash, before)?;
         let output = tool(Path::new(PROGRAM), &[&["verify"], &place[..]].concat())?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let named = said.lines().find(|line| line.starts_with("VIOLATION") && line.contains(&format!(": {at}: account {account}: ")));
+        let named = said
+            .lines()
+            .find(|line| line.starts_with("VIOLATION") && line.contains(&format!(": {at}: account {account}: ")));
         eprintln!("{before} bytes before the hash: {}", named.unwrap_or(&said));
         ensure!(output.status.code() == Some(1) && named.is_some(), "{} {said}", output.status);
         // The same bit again, and all is as it was; the hash itself has changed where that was flipped.

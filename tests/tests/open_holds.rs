@@ -12,7 +12,9 @@ use tributary_cli::wiring::{self, Schemas};
 use tributary_flow::framing::frame;
 use tributary_flow::store::Visit;
 use tributary_flow::task::Stop;
-use tributary_flow::{Body, EventId, FactHeader, Header, Input, Processor, ProcessorTask, Produced, Store, Task, Timestamp, TopicRef};
+use tributary_flow::{
+    Body, EventId, FactHeader, Header, Input, Processor, ProcessorTask, Produced, Store, Task, Timestamp, TopicRef,
+};
 use tributary_graph::{ACCOUNTS_COMMANDS, ACCOUNTS_EVENTS, TRANSACTIONS_LEGS};
 use tributary_query_api::AccountView;
 use tributary_risk::RiskProcessor;
@@ -55,7 +57,11 @@ impl Store for Rows {
         let mut options = ReadOptions::default();
         options.set_iterate_range(from.to_vec()..to.to_vec());
         let mut rows = self.0.raw_iterator_opt(options);
-        if reverse { rows.seek_to_last() } else { rows.seek_to_first() }
+        if reverse {
+            rows.seek_to_last()
+        } else {
+            rows.seek_to_first()
+        }
         while let Some((key, value)) = rows.item() {
             if let ControlFlow::Break(()) = visit(key, value) {
                 return;
@@ -96,7 +102,9 @@ impl<P: Processor> Rig<P> {
 
     /// Applies a record, where the node reads its topic.
     fn apply<B: Body>(&mut self, topic: TopicRef, body: &B) -> Result<()> {
-        let Some(port) = self.task.node().inputs.iter().position(|input| input.name == topic.name) else { return Ok(()) };
+        let Some(port) = self.task.node().inputs.iter().position(|input| input.name == topic.name) else {
+            return Ok(());
+        };
         self.events += 1;
         let header = if topic.kind.is_door() {
             let (id, time) = (self.events.to_string(), now());
@@ -133,7 +141,10 @@ impl<P: Processor> Rig<P> {
 
     /// Opens the account, funds it, and holds so many times.
     fn load(&mut self, holds: u32) -> Result<()> {
-        self.commit(&ACCOUNTS_COMMANDS, &AccountCommand::from(OpenAccount::new(account(), AccountKind::Liability, EUR)))?;
+        self.commit(
+            &ACCOUNTS_COMMANDS,
+            &AccountCommand::from(OpenAccount::new(account(), AccountKind::Liability, EUR)),
+        )?;
         let opened = AccountOpened::new(account(), AccountKind::Liability, EUR, "", Amount::ZERO);
         self.commit(&ACCOUNTS_EVENTS, &AccountEvent::from(opened))?;
         self.commit(&TRANSACTIONS_LEGS, &requested("fund", Side::Credit, 100_000_000))?;
@@ -169,7 +180,8 @@ fn line(side: Side, units: i128) -> Vec<LegLine> {
 
 fn requested(id: &str, side: Side, units: i128) -> LegEvent {
     let counterparties = vec![AccountId::parse("other").expect("an id")];
-    LegRequested { transaction_id: transaction(id), account_id: account(), lines: line(side, units), counterparties }.into()
+    LegRequested { transaction_id: transaction(id), account_id: account(), lines: line(side, units), counterparties }
+        .into()
 }
 
 fn confirmed(id: &str, side: Side, units: i128) -> LegEvent {

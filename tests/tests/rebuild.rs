@@ -84,7 +84,9 @@ fn a_cleared_view_of_the_embedded_engine_is_filled_again_to_the_same_rows() -> R
     for (node, before) in views.into_iter().zip(before) {
         let after = rows(&source, node)?;
         let differing = before.iter().zip(&after).filter(|(before, after)| before != after);
-        differences.extend(differing.map(|(before, after)| format!("{}: {}\n  after: {}", node.name, show(before), show(after))));
+        differences.extend(
+            differing.map(|(before, after)| format!("{}: {}\n  after: {}", node.name, show(before), show(after))),
+        );
         ensure!(before.len() == after.len(), "{}: {} rows before and {} after", node.name, before.len(), after.len());
     }
     ensure!(differences.is_empty(), "{} rows are others:\n{}", differences.len(), differences.join("\n"));

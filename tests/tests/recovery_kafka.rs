@@ -10,7 +10,7 @@ use tributary_cli::decode::Decoder;
 use tributary_cli::kafka::apply;
 use tributary_cli::managed::kafka::{Kafka, Options};
 use tributary_cli::source::Source;
-use tributary_tests::recovery::{Client, Node, audit, deadline};
+use tributary_tests::recovery::{Client, Node, audit, deadline, verify};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 const ROUNDS: u32 = 10;
@@ -31,12 +31,12 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
 
     let mut node = start()?;
     eprintln!("Kafka and a first start after {:.1?}, the start alone {:.1?}", begun.elapsed(), node.ready_after);
-    let mut client = Client::new(&node.url, Duration::from_millis(100))?;
+    let mut client = Client::new(&node.url, Duration::from_millis(250))?;
     let (mut in_flight, mut starts) = (0, Vec::new());
     for round in 1..=ROUNDS {
         let url = node.url.clone();
         client.load_while(&url, || {
-            std::thread::sleep(Duration::from_millis(700 + 53 * u64::from(round)));
+            std::thread::sleep(Duration::from_millis(400 + 53 * u64::from(round)));
             if BROKER.contains(&round) {
                 kafka.kill9();
                 std::thread::sleep(Duration::from_millis(300));
@@ -73,7 +73,7 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
     eprintln!("two nodes' state deleted: ready again after {:.1?}", node.ready_after);
     client.check_balances(&node.url)?;
     node.stop();
-    ensure!(audit(Path::new(PROGRAM), &place)? == digests, "a rebuilt state has another digest");
+    ensure!(verify(Path::new(PROGRAM), &place)? == digests, "a rebuilt state has another digest");
     eprintln!("rebuilt to the same digests; all in {:.1?}", begun.elapsed());
     Ok(())
 }

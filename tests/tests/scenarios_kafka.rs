@@ -48,6 +48,8 @@ fn compare(cluster: &Cluster, scenario: &Scenario) -> Result<()> {
 /// One test, for the clock that the engine is given is one per process.
 #[test]
 fn every_scenario_ends_on_kafka_as_on_the_embedded_engine() -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
     let cluster = Cluster::start()?;
     let mut failed = Vec::new();
     for scenario in Scenario::all()? {

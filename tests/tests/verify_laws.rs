@@ -8,7 +8,8 @@ use tributary_cli::source::Source;
 use tributary_cli::verify::{LAWS, Report, States, Violation, verify};
 use tributary_flow::{DEAD_LETTERS, Log, Node, Store};
 use tributary_graph::{
-    ACCOUNTS_EVENTS, ACCOUNTS_VOTES, LEDGER_ENTRIES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS, TRANSACTIONS_LEGS,
+    ACCOUNTS_EVENTS, ACCOUNTS_VOTES, LEDGER_ENTRIES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS,
+    TRANSACTIONS_LEGS,
 };
 use tributary_schemas::accounts::{AccountEvent, Vote};
 use tributary_schemas::ledger::{Entry, Journal, LedgerAlarm, LedgerEvent};
@@ -84,10 +85,16 @@ const CASES: &[Case] = &[
         let alarm = LedgerAlarm { transaction_id, code: "imbalance".into(), values: Default::default() };
         log.append(&LEDGER_EVENTS, 0, &LedgerEvent::from(alarm));
     }),
-    ("answered once", |log| log.remove(&TRANSACTIONS_EVENTS, |event| matches!(event, TransactionEvent::TransactionRefused(_)))),
-    ("answered once", |log| log.double(&ACCOUNTS_EVENTS, |event| matches!(event, AccountEvent::AccountOpened(opened) if !opened.system))),
+    ("answered once", |log| {
+        log.remove(&TRANSACTIONS_EVENTS, |event| matches!(event, TransactionEvent::TransactionRefused(_)))
+    }),
+    ("answered once", |log| {
+        log.double(&ACCOUNTS_EVENTS, |event| matches!(event, AccountEvent::AccountOpened(opened) if !opened.system))
+    }),
     ("bad input is a dead letter", |log| log.records(DEAD_LETTERS).iter_mut().for_each(Vec::clear)),
-    ("balance", |log| { log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| one_more(&mut entry.balance)); }),
+    ("balance", |log| {
+        log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| one_more(&mut entry.balance));
+    }),
     ("booked", |log| log.remove(&ACCOUNTS_VOTES, |vote| matches!(vote, Vote::LegPosted(_)))),
     ("booked", |log| log.remove(&LEDGER_ENTRIES, is_last_entry)),
     ("booked once", |log| log.double(&LEDGER_JOURNAL, |_: &Journal| true)),
@@ -99,8 +106,16 @@ const CASES: &[Case] = &[
             }
         });
     }),
-    ("chained", |log| { log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| entry.previous_hash = Hash([7; 32])); }),
-    ("debits equal credits", |log| { log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| one_more(&mut posted.lines[0].amount.amount)); }),
+    ("chained", |log| {
+        log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| entry.previous_hash = Hash([7; 32]));
+    }),
+    ("debits equal credits", |log| {
+        log.change(
+            &LEDGER_JOURNAL,
+            |_| true,
+            |Journal::JournalPosted(posted)| one_more(&mut posted.lines[0].amount.amount),
+        );
+    }),
     ("decodable", |log| cut(log, LEDGER_ENTRIES.name)),
     ("decodable", |log| cut(log, TRANSACTIONS_LEGS.name)),
     ("decodable", |log| cut(log, ACCOUNTS_VOTES.name)),
@@ -125,18 +140,29 @@ const CASES: &[Case] = &[
         });
     }),
     ("gapless", |log| {
-        log.remove(&LEDGER_ENTRIES, |Entry::EntryPosted(entry)| entry.account_id.as_str() == PAYER && entry.sequence == 1);
+        log.remove(&LEDGER_ENTRIES, |Entry::EntryPosted(entry)| {
+            entry.account_id.as_str() == PAYER && entry.sequence == 1
+        });
     }),
     ("gapless", |log| {
-        let of_payer = |sequence| move |Entry::EntryPosted(entry): &Entry| entry.account_id.as_str() == PAYER && entry.sequence == sequence;
+        let of_payer = |sequence| {
+            move |Entry::EntryPosted(entry): &Entry| entry.account_id.as_str() == PAYER && entry.sequence == sequence
+        };
         let [first, second] = [log.find(&LEDGER_ENTRIES, of_payer(1)), log.find(&LEDGER_ENTRIES, of_payer(2))];
-        let [one, two] = [log.record(&LEDGER_ENTRIES, first).value.clone(), log.record(&LEDGER_ENTRIES, second).value.clone()];
+        let [one, two] =
+            [log.record(&LEDGER_ENTRIES, first).value.clone(), log.record(&LEDGER_ENTRIES, second).value.clone()];
         (log.record(&LEDGER_ENTRIES, first).value, log.record(&LEDGER_ENTRIES, second).value) = (two, one);
     }),
-    ("immutable", |log| { log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| one_more(&mut entry.amount.amount)); }),
-    ("initiated once", |log| log.double(&TRANSACTIONS_EVENTS, |event| matches!(event, TransactionEvent::TransactionInitiated(_)))),
+    ("immutable", |log| {
+        log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| one_more(&mut entry.amount.amount));
+    }),
+    ("initiated once", |log| {
+        log.double(&TRANSACTIONS_EVENTS, |event| matches!(event, TransactionEvent::TransactionInitiated(_)))
+    }),
     ("journal", |log| log.remove(&LEDGER_JOURNAL, |_: &Journal| true)),
-    ("journal", |log| { log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| posted.lines[0].hash = Hash([7; 32])); }),
+    ("journal", |log| {
+        log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| posted.lines[0].hash = Hash([7; 32]));
+    }),
     ("keyed", |log| {
         let spot = log.find(&LEDGER_ENTRIES, is_last_entry);
         log.record(&LEDGER_ENTRIES, spot).key = Some(b"load-000001".to_vec());
@@ -152,7 +178,12 @@ const CASES: &[Case] = &[
             }
         });
     }),
-    ("opened before", |log| log.remove(&ACCOUNTS_EVENTS, |event| matches!(event, AccountEvent::AccountOpened(opened) if opened.account_id.as_str() == PAYER))),
+    ("opened before", |log| {
+        log.remove(
+            &ACCOUNTS_EVENTS,
+            |event| matches!(event, AccountEvent::AccountOpened(opened) if opened.account_id.as_str() == PAYER),
+        )
+    }),
     ("opened once", |log| log.double(&ACCOUNTS_EVENTS, |event| matches!(event, AccountEvent::AccountOpened(_)))),
     ("posts what it held", |log| {
         let wanted = |vote: &Vote| matches!(vote, Vote::LegHeld(held) if held.held.0 > 0 && held.transaction_id.as_str() == "parts");
@@ -164,7 +195,13 @@ const CASES: &[Case] = &[
     }),
     ("state", |log| log.remove(&LEDGER_ENTRIES, is_last_entry)),
     ("state", |log| log.remove(&ACCOUNTS_EVENTS, |event| matches!(event, AccountEvent::AccountOpened(_)))),
-    ("trial balance", |log| { log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| one_more(&mut posted.lines[1].amount.amount)); }),
+    ("trial balance", |log| {
+        log.change(
+            &LEDGER_JOURNAL,
+            |_| true,
+            |Journal::JournalPosted(posted)| one_more(&mut posted.lines[1].amount.amount),
+        );
+    }),
     ("view", |log| log.remove(&LEDGER_ENTRIES, is_last_entry)),
     ("votes once", |log| log.double(&ACCOUNTS_VOTES, |vote| matches!(vote, Vote::LegHeld(_)))),
 ];
@@ -216,7 +253,13 @@ fn any_flipped_bit_of_an_entry_is_found_at_its_place_even_without_state() -> Res
             silent.push(format!("byte {byte} bit {bit}: {found:?}"));
         }
     }
-    ensure!(silent.is_empty(), "{} of {} flipped bits are not found:\n{}", silent.len(), bytes.len(), silent.join("\n"));
+    ensure!(
+        silent.is_empty(),
+        "{} of {} flipped bits are not found:\n{}",
+        silent.len(),
+        bytes.len(),
+        silent.join("\n")
+    );
     eprintln!("{} flipped bits of {at}, each found there", bytes.len());
     Ok(())
 }
@@ -228,7 +271,10 @@ fn a_cut_tail_is_found_against_state_view_votes_and_journal() -> Result<()> {
     let laws: BTreeSet<_> = bench.found(true, cut)?.into_iter().map(|violation| violation.law).collect();
     ensure!(laws == BTreeSet::from(["state", "view", "booked"]), "{laws:?}");
     let without = bench.found(false, cut)?;
-    ensure!(without.len() == 1 && without[0].law == "booked" && without[0].subject == format!("account {PAYER}"), "{without:?}");
+    ensure!(
+        without.len() == 1 && without[0].law == "booked" && without[0].subject == format!("account {PAYER}"),
+        "{without:?}"
+    );
     eprintln!("{}", without[0]);
     Ok(())
 }
@@ -243,7 +289,10 @@ fn a_chain_that_was_rewritten_and_hashed_again_is_found_without_any_state() -> R
     // The chain itself is whole.
     let laws: BTreeSet<_> = found.iter().map(|violation| violation.law).collect();
     ensure!(laws == BTreeSet::from(["booked"]), "{found:?}");
-    ensure!(found.iter().any(|violation| violation.place == place(spot) && violation.subject == format!("account {PAYER}")), "{found:?}");
+    ensure!(
+        found.iter().any(|violation| violation.place == place(spot) && violation.subject == format!("account {PAYER}")),
+        "{found:?}"
+    );
     eprintln!("{}", found[0]);
 
     let with_states = bench.found(true, |log| {

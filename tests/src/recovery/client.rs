@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use tributary_cli::decode::Decoder;
 use tributary_cli::load::plan::Draw;
 use tributary_flow::{Header, Log, log};
-use tributary_cli::decode::Decoder;
 use tributary_graph::TRANSACTIONS_EVENTS;
 
 /// Accounts that pay each other.
@@ -74,7 +74,8 @@ impl Client {
     /// # Errors
     /// An account is not opened.
     pub fn new(url: &str, pause: Duration) -> Result<Self> {
-        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).http_status_as_error(false);
+        let config =
+            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).http_status_as_error(false);
         let agent = config.build().into();
         let (orders, payments, later) = (Vec::new(), BTreeMap::new(), VecDeque::new());
         let mut client = Client { agent, draw: Draw::new(7), orders, settled: 0, payments, pause, later };
@@ -222,7 +223,8 @@ impl Client {
     /// Posts or voids, a little later, what was created for it.
     fn follow(&mut self, index: usize) {
         let id = self.orders[index].transaction.clone();
-        let Some(next) = self.payments.get_mut(&id).and_then(|payment| payment.next.take()).filter(|next| !next.is_empty())
+        let Some(next) =
+            self.payments.get_mut(&id).and_then(|payment| payment.next.take()).filter(|next| !next.is_empty())
         else {
             return;
         };
@@ -257,18 +259,25 @@ impl Client {
         let since = Instant::now();
         let outcomes = loop {
             let outcomes = self.outcomes(url)?;
-            let waiting = self.payments.keys().filter(|id| outcomes.get(*id).is_none_or(|status| status == "initiated")).count();
+            let waiting =
+                self.payments.keys().filter(|id| outcomes.get(*id).is_none_or(|status| status == "initiated")).count();
             if waiting == 0 {
                 break outcomes;
             }
             ensure!(since.elapsed() < PATIENCE, "{waiting} payments have no outcome");
             std::thread::sleep(Duration::from_millis(100));
         };
-        ensure!(outcomes.len() == self.payments.len(), "{} transactions and {} were sent", outcomes.len(), self.payments.len());
+        ensure!(
+            outcomes.len() == self.payments.len(),
+            "{} transactions and {} were sent",
+            outcomes.len(),
+            self.payments.len()
+        );
         let mut balances: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         let mut counts = BTreeMap::new();
         for (id, status) in &outcomes {
-            let Payment { from, to, cents, .. } = self.payments.get(id).with_context(|| format!("{id} was never sent"))?;
+            let Payment { from, to, cents, .. } =
+                self.payments.get(id).with_context(|| format!("{id} was never sent"))?;
             match status.as_str() {
                 "completed" => {
                     balances.entry(from).or_default().0 -= cents;
@@ -306,7 +315,8 @@ impl Client {
             let answer = self.get(&page)?;
             for item in answer["items"].as_array().context("a page without items")? {
                 let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
-                let codes = item["reasons"].as_array().into_iter().flatten().filter_map(|reason| reason["code"].as_str());
+                let codes =
+                    item["reasons"].as_array().into_iter().flatten().filter_map(|reason| reason["code"].as_str());
                 let codes: BTreeSet<&str> = if text("status") == "failed" { codes.collect() } else { BTreeSet::new() };
                 let status = [text("status")].into_iter().chain(codes.into_iter().map(str::to_owned));
                 let twice = outcomes.insert(text("transaction_id"), status.collect::<Vec<_>>().join(": "));
@@ -337,7 +347,13 @@ impl Client {
         }
         for order in &self.orders {
             let many = answers.remove(&(order.transaction.clone(), order.id.clone())).unwrap_or(0);
-            ensure!(many == 1, "{} of {} was sent {} times and answered {many} times", order.id, order.transaction, order.sent);
+            ensure!(
+                many == 1,
+                "{} of {} was sent {} times and answered {many} times",
+                order.id,
+                order.transaction,
+                order.sent
+            );
         }
         ensure!(answers.is_empty(), "answers to commands that were never sent: {answers:?}");
         Ok(self.orders.len())

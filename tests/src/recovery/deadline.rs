@@ -23,7 +23,9 @@ struct Case {
 pub fn check(log: &dyn Log, decoder: &Decoder, starts: &[Timestamp]) -> Result<usize> {
     let mut cases: BTreeMap<String, Case> = BTreeMap::new();
     let topics: [TopicRef; 3] = [&TRANSACTIONS_LEGS, &ACCOUNTS_VOTES, &RISK_EVENTS];
-    for (topic, partition) in topics.into_iter().flat_map(|topic| (0..log.partitions()).map(move |partition| (topic, partition))) {
+    for (topic, partition) in
+        topics.into_iter().flat_map(|topic| (0..log.partitions()).map(move |partition| (topic, partition)))
+    {
         log::visit(log, topic.name, partition, |record| {
             let (Header::Fact(fact), _, body) = decoder.json(topic, &record)? else { return Ok(()) };
             let case = cases.entry(body["transaction_id"].as_str().unwrap_or_default().to_owned()).or_default();
@@ -39,9 +41,14 @@ pub fn check(log: &dyn Log, decoder: &Decoder, starts: &[Timestamp]) -> Result<u
     }
     let late: Vec<_> = cases.iter().filter_map(|(id, case)| Some((id, case, case.cancelled?))).collect();
     for (id, case, cancelled) in &late {
-        let heard_of = |start: i64| start <= *cancelled && case.votes.iter().filter(|at| **at < start).count() == case.due;
+        let heard_of =
+            |start: i64| start <= *cancelled && case.votes.iter().filter(|at| **at < start).count() == case.due;
         let start = starts.iter().find(|start| heard_of(start.0));
-        ensure!(start.is_none(), "{id}: all votes {:?} were given at start {start:?}, cancelled at {cancelled}", case.votes);
+        ensure!(
+            start.is_none(),
+            "{id}: all votes {:?} were given at start {start:?}, cancelled at {cancelled}",
+            case.votes
+        );
     }
     Ok(late.len())
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tributary_flow::Timestamp;
 use tributary_cli::managed::free_port;
 use tributary_cli::managed::process::{Process, Program};
 use tributary_cli::wiring::wall_clock;
+use tributary_flow::Timestamp;
 
 /// Longest wait for `/readiness`.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,7 +44,8 @@ impl Node {
         let readiness = format!("{url}/readiness");
         process.wait_until(PATIENCE, || ureq::get(&readiness).call().is_ok()).with_context(|| {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let health = agent.get(&format!("{url}/health")).call().and_then(|mut answer| answer.body_mut().read_to_string());
+            let health =
+                agent.get(&format!("{url}/health")).call().and_then(|mut answer| answer.body_mut().read_to_string());
             format!("its health is {health:?}")
         })?;
         Ok(Node { url, started_at, ready_after: started.elapsed(), process })

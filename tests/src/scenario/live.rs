@@ -138,6 +138,9 @@ impl Live {
             let (shared, missing) = (shared.clone(), without.to_vec());
             let runs = |node: &&'static Node| !without.iter().any(|name| name == node.name);
             let nodes: Vec<&'static Node> = graph::NODES.iter().copied().filter(runs).collect();
+            // A placement is a set of nodes: another set is another group, as `node run` has it.
+            let names: Vec<&str> = nodes.iter().map(|node| node.name).collect();
+            options.placement = names.join("-");
             let make = move |partition| tasks(partition, &shared, &missing);
             let engine = Arc::new(Broker::start(options, &nodes, Arc::new(make))?);
             let (asked, stopped) = (engine.clone(), engine.clone());

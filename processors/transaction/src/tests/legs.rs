@@ -56,7 +56,10 @@ fn legs_that_make_no_transaction_are_refused_with_field_and_values() {
             create(&["world:EUR DEBIT 1 EUR", "world:EUR CREDIT 1 EUR"]),
             "same_account_both_sides legs account_id=world:EUR:00 currency=EUR",
         ),
-        (CreateTransaction { description: "d".repeat(1_025), ..payment() }, "too_long description bytes=1025 limit=1024"),
+        (
+            CreateTransaction { description: "d".repeat(1_025), ..payment() },
+            "too_long description bytes=1025 limit=1024",
+        ),
         (
             CreateTransaction { metadata: [("k".to_owned(), "v".repeat(16_384))].into(), ..payment() },
             "too_long metadata bytes=16385 limit=16384",
