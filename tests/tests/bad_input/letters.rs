@@ -87,7 +87,7 @@ fn rows() -> Result<Vec<Row>> {
         ("a key that differs from the body's id", key(&account_in(1, "bob")), Some(good), "key_mismatch"),
         ("a command without an id", key(&alice), Some(open(&alice, "")?), "bad_header"),
         ("an id that is too long", key(&alice), Some(open(&alice, &"i".repeat(129))?), "bad_header"),
-        ("a record over the limit", key(&alice), Some(vec![7; OVERSIZE]), "bad_magic"),
+        ("a record over the limit", key(&alice), Some(vec![7; OVERSIZE]), "too_large"),
     ];
     for (name, key, value, code) in table {
         rows.push(Row { name, topic: &graph::ACCOUNTS_COMMANDS, partition: 1, key, value, code });

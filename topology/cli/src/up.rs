@@ -160,6 +160,11 @@ fn demo(config: &Config, running: &Running, payments: u32) -> Result<()> {
     } else {
         println!("Demo: {} holds data already; nothing was sent.", config.data.display());
     }
+    // Exact only at rest: the outcomes are in, the journal and the views may still be on their way.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while running.platform.tasks().iter().any(|task| task.lag > 0) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let states = audit::Live(running.platform.as_ref());
     let report = audit::run(running.log.as_ref(), &states, Decoder::new(running.registry.clone()), false)?;
     if report.violations.is_empty() { Ok(()) } else { bail!("{} violations", report.violations.len()) }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use tributary_flow::door::MARGIN;
 use tributary_flow::processor::Processor;
 use tributary_flow::task::TranslateError;
 use tributary_flow::{Node, ProcessorTask, Registry, Setup, Task, Timestamp};
@@ -18,7 +19,8 @@ pub const APPLICATION: &str = "tributary";
 /// Identifies this build in journals: replay compares what its own build decided.
 pub const BUILD: &str = concat!("tributary-", env!("CARGO_PKG_VERSION"));
 
-/// Largest key and value a record may have, in bytes: below the broker's default of 1 MiB, less its own framing.
+/// Largest key and value a command may have, in bytes: below the broker's default of 1 MiB, less its own framing and
+/// what forwarding adds.
 pub const MAX_RECORD: usize = 1_000_000;
 
 /// The tasks of the nodes that `wanted` names, in one partition. A new node is one line here.
@@ -39,7 +41,13 @@ pub fn tasks(partition: u32, setup: &Setup, wanted: &dyn Fn(&Node) -> bool) -> V
 
 /// What the tasks of one process share.
 pub fn setup(partitions: u32, registry: Arc<dyn Registry>) -> Setup {
-    Setup { application: APPLICATION.into(), partitions, build: BUILD.into(), max_record: MAX_RECORD, registry }
+    Setup {
+        application: APPLICATION.into(),
+        partitions,
+        build: BUILD.into(),
+        max_record: MAX_RECORD + MARGIN,
+        registry,
+    }
 }
 
 /// The wall clock.

@@ -18,8 +18,9 @@ pub const COMMAND_MEMORY: i64 = 30 * DAY;
 /// Longest reason of a dead letter, in bytes: it may quote what a client wrote.
 const LONGEST_REASON: usize = 512;
 
-/// What a dead letter's headers, and a forwarded command's origin, may add to a record, in bytes.
-const MARGIN: usize = 1_024;
+/// What a dead letter's headers, and a forwarded command's origin, may add to a record, in bytes: a command may have so
+/// much less than the largest record.
+pub const MARGIN: usize = 1_024;
 
 /// A record that cannot be taken: a stable code, and words.
 #[derive(Clone, Debug, PartialEq, Eq)]
