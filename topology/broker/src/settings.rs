@@ -38,6 +38,8 @@ impl Options {
             ("client.id", format!("{}.engine", self.transactional_id())),
             ("group.id", self.group()),
             ("group.instance.id", self.transactional_id()),
+            // A member that joined before the brokers knew all topics learns of the rest by this, and joins again.
+            ("topic.metadata.refresh.interval.ms", "5000".into()),
             ("group.protocol", "classic".into()),
             ("partition.assignment.strategy", "range".into()),
             ("session.timeout.ms", SESSION_TIMEOUT_MS.to_string()),

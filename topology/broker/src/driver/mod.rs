@@ -54,8 +54,14 @@ pub(crate) struct Driver {
     owned: Option<Owned>,
     /// Not before: our membership is to be confirmed.
     wait_until: Instant,
+    /// Since when nothing has run, and how often we have joined again for that.
+    idle: (Instant, u32),
     failures: u32,
 }
+
+/// How long nothing may run before the group is joined again, and how often.
+const IDLE_BOUND: Duration = Duration::from_secs(12);
+const REJOINS: u32 = 10;
 
 /// An input partition, by topic name.
 type InputAt = (&'static str, u32);
@@ -108,6 +114,7 @@ impl Driver {
             assigned,
             owned,
             wait_until,
+            idle: (Instant::now(), 0),
             failures: 0,
         })
     }
@@ -172,8 +179,12 @@ impl Driver {
                 _ => tracing::warn!("reading: {error}"),
             }
         }
+        if self.owned.is_none() && Instant::now() >= self.wait_until {
+            self.assume()?;
+        }
+        self.join_again_if_idle()?;
         if self.owned.is_none() {
-            return if Instant::now() >= self.wait_until { self.assume() } else { Ok(()) };
+            return Ok(());
         }
         self.epoch(&inputs, caught_up)?;
         self.report();
@@ -227,6 +238,22 @@ impl Driver {
             );
         }
         any
+    }
+
+    /// Joins the group again where nothing runs for long: a coordinator or a client that has just come up may have known
+    /// only some of the topics, or have given a restarted member what its predecessor had, and neither is told again. A
+    /// bounded number of times, for a member more than there are partitions rightly runs nothing.
+    fn join_again_if_idle(&mut self) -> Result<(), Trouble> {
+        if self.owned.as_ref().is_some_and(|owned| owned.engine.tasks().next().is_some()) {
+            self.idle = (Instant::now(), 0);
+        } else if self.idle.0.elapsed() > IDLE_BOUND && self.idle.1 < REJOINS {
+            self.idle = (Instant::now(), self.idle.1 + 1);
+            let assigned = self.assigned.as_ref().map(|(partitions, _)| partitions.len());
+            tracing::warn!(?assigned, attempt = self.idle.1, "nothing runs: joining the group again");
+            self.let_go();
+            self.consumer.subscribe(self.inputs.keys().copied())?;
+        }
+        Ok(())
     }
 
     /// Stops running tasks; stores stay open.
