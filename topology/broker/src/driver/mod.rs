@@ -179,13 +179,14 @@ impl Driver {
                 _ => tracing::warn!("reading: {error}"),
             }
         }
-        if self.owned.is_none() && Instant::now() >= self.wait_until {
-            self.assume()?;
+        if self.owned.is_none() {
+            // What was read before an assignment is never applied: it is read again from the positions.
+            if Instant::now() >= self.wait_until {
+                self.assume()?;
+            }
+            return self.join_again_if_idle();
         }
         self.join_again_if_idle()?;
-        if self.owned.is_none() {
-            return Ok(());
-        }
         self.epoch(&inputs, caught_up)?;
         self.report();
         Ok(())
