@@ -2,7 +2,7 @@
 //! follow only then, and in one batch per node.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tributary_flow::{Commit, Node};
 
@@ -41,6 +41,7 @@ impl Transaction<'_> {
         lineages: &BTreeMap<TaskAt, [u8; 16]>,
         offsets: &[(&'static str, u32, u64)],
     ) -> Result<(), NativeError> {
+        let begun = Instant::now();
         self.shared.beat("writing an epoch");
         self.producer.begin()?;
         for record in &commit.records {
@@ -57,11 +58,17 @@ impl Transaction<'_> {
             }
             self.producer.produce(&own.journal, task.partition, None, Some(&task.journal.encode()), &[])?;
         }
+        let queued = begun.elapsed();
         self.producer.settle(BOUND)?;
+        let settled = begun.elapsed();
         self.shared.beat("sending offsets");
         self.producer.send_offsets(offsets.iter().copied(), self.group, BOUND)?;
+        let sent = begun.elapsed();
         self.shared.beat("committing");
-        self.producer.commit(BOUND)
+        self.producer.commit(BOUND)?;
+        let (records, tasks, committed) = (commit.records.len(), commit.tasks.len(), begun.elapsed());
+        tracing::debug!(records, tasks, ?queued, ?settled, ?sent, ?committed, "epoch");
+        Ok(())
     }
 }
 

@@ -100,10 +100,8 @@ impl Log for KafkaLog {
         cursor.fill(from, end, limit)?;
         let count = cursor.ahead.len().min(limit);
         let records: Vec<Logged> = cursor.ahead.drain(..count).collect();
-        match records.last() {
-            Some(last) => cursor.next = last.offset + 1,
-            None => return Ok(records), // Markers only, up to the end: where it stands is no use.
-        }
+        // Where there were markers only, it stands where the next question will ask from.
+        cursor.next = records.last().map_or(from, |last| last.offset + 1);
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).push(cursor);
         Ok(records)
     }

@@ -34,6 +34,7 @@ impl Driver {
             return Err(Trouble::Again("the group has another generation".into()));
         }
         let begun = Instant::now();
+        tracing::debug!(inputs = inputs.len(), "computed");
         if let Err(error) = self.commit(&commit) {
             return Err(self.uncommitted(error));
         }
