@@ -28,7 +28,7 @@ fn compare(cluster: &Cluster, scenario: &Scenario) -> Result<()> {
         let found = kafka(cluster, scenario, partitions, Order::Determined)?;
         expected
             .entries
-            .same_as(&found.entries, Exactness::ButCauses)
+            .same_as(&found.entries, Exactness::Bytes)
             .with_context(|| format!("{partitions} partitions"))?;
         ensure!(
             expected.ledger == found.ledger,

@@ -2,7 +2,7 @@
 //! every boundary of a commit. A failure prints the options with their seed; `SEED` and `SCENARIO` choose.
 
 use anyhow::{Context, Result, ensure};
-use tributary_sim::{Crash, SimOptions};
+use tributary_sim::{Crash, Hops, SimOptions};
 use tributary_tests::scenario::live::Live;
 use tributary_tests::scenario::simulated::{Simulated, apart, together};
 use tributary_tests::scenario::{Exactness, Order, Outcome, Scenario, play};
@@ -13,7 +13,17 @@ fn seed() -> u64 {
 
 /// One process that owns log and state, as the embedded engine is.
 fn fused(partitions: u32) -> SimOptions {
-    SimOptions { fused: true, ..SimOptions::new(seed(), partitions, together()) }
+    SimOptions { hops: Hops::Owned, ..SimOptions::new(seed(), partitions, together()) }
+}
+
+/// One process that shares the log with others, as on Kafka.
+fn foreseen(partitions: u32) -> SimOptions {
+    SimOptions { hops: Hops::Foreseen, ..fused(partitions) }
+}
+
+/// The same, where others write too.
+fn disturbed(partitions: u32) -> SimOptions {
+    SimOptions { strangers: true, ..foreseen(partitions) }
 }
 
 /// A process per node, as far from one another as can be.
@@ -52,9 +62,12 @@ fn same_entries(vary: impl Fn(SimOptions) -> SimOptions) -> Result<()> {
     each(|scenario| {
         for partitions in [1, 3] {
             let expected = embedded(scenario, partitions)?;
-            for (options, exactness) in
-                [(fused(partitions), Exactness::Bytes), (unfused(partitions), Exactness::ButCauses)]
-            {
+            for (options, exactness) in [
+                (fused(partitions), Exactness::Bytes),
+                (foreseen(partitions), Exactness::Bytes),
+                (disturbed(partitions), Exactness::ButCauses),
+                (unfused(partitions), Exactness::ButCauses),
+            ] {
                 let options = vary(options);
                 let told = format!("{options:?}");
                 let found = simulate(scenario, options, Order::Determined)?;
@@ -107,7 +120,9 @@ fn one_crash_at_each_single_boundary_changes_nothing() -> Result<()> {
         if !["simple-transfer.json", "two-phase.json"].contains(&scenario.file().as_str()) {
             return Ok(());
         }
-        for (options, exactness) in [(fused(1), Exactness::Bytes), (unfused(1), Exactness::ButCauses)] {
+        for (options, exactness) in
+            [(fused(1), Exactness::Bytes), (disturbed(1), Exactness::ButCauses), (unfused(1), Exactness::ButCauses)]
+        {
             let mut whole = Simulated::new(options.clone(), scenario);
             let expected = play(scenario, &mut whole, Order::Determined)?;
             for boundary in 0..whole.simulation().boundaries() {
@@ -130,7 +145,7 @@ fn what_is_sent_at_once_ends_in_the_same_canonical_ledger() -> Result<()> {
         let expected = simulate(scenario, fused(1), Order::Determined)?.ledger.canonical();
         for partitions in [1, 3] {
             for seed in seed()..seed() + 5 {
-                for options in [fused(partitions), unfused(partitions)] {
+                for options in [fused(partitions), disturbed(partitions), unfused(partitions)] {
                     let options = SimOptions { seed, crash: Crash::Chance(200), duplicate_commands: true, ..options };
                     let told = format!("{options:?}");
                     let found = simulate(scenario, options, Order::AtOnce)?.ledger.canonical();

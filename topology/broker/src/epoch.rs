@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tributary_flow::{Commit, Node};
+use tributary_flow::{Commit, Foresight, Node};
 
-use crate::native::{Group, NativeError, Producer};
+use crate::native::{Group, NativeError, Outgoing, Producer};
 use crate::restore::{LINEAGE, TaskAt};
 use crate::shared::Shared;
 use crate::store::{Batches, Row};
@@ -33,6 +33,13 @@ pub(crate) struct Transaction<'a> {
     pub shared: &'a Shared,
 }
 
+/// How a transaction ended.
+pub(crate) enum Written {
+    Committed,
+    /// A record went elsewhere than foreseen: nothing is committed, and the transaction is still open.
+    Elsewhere,
+}
+
 impl Transaction<'_> {
     /// Writes and commits. `offsets` has at least one entry, for without one the broker would not be asked who we are.
     pub fn run(
@@ -40,34 +47,54 @@ impl Transaction<'_> {
         commit: &Commit,
         lineages: &BTreeMap<TaskAt, [u8; 16]>,
         offsets: &[(&'static str, u32, u64)],
-    ) -> Result<(), NativeError> {
+        foresight: &mut Foresight,
+    ) -> Result<Written, NativeError> {
         let begun = Instant::now();
         self.shared.beat("writing an epoch");
         self.producer.begin()?;
-        for record in &commit.records {
-            let (key, value) = (record.key.as_deref(), record.value.as_deref());
-            self.producer.produce(record.target.name(), record.partition, key, value, &record.headers)?;
-        }
-        for task in &commit.tasks {
-            let own = &self.topics[task.node.name];
-            if let Some(lineage) = lineages.get(&(task.node.name, task.partition)) {
-                self.producer.produce(&own.changelog, task.partition, Some(LINEAGE), Some(lineage), &[])?;
-            }
-            for (key, value) in &task.changes {
-                self.producer.produce(&own.changelog, task.partition, Some(key), value.as_deref(), &[])?;
-            }
-            self.producer.produce(&own.journal, task.partition, None, Some(&task.journal.encode()), &[])?;
-        }
-        let queued = begun.elapsed();
+        self.produce(commit, lineages)?;
         self.producer.settle(BOUND)?;
-        let settled = begun.elapsed();
+        let (settled, went) = (begun.elapsed(), self.producer.offsets());
+        if !foresight.is_right(&commit.records, &went) {
+            return Ok(Written::Elsewhere);
+        }
         self.shared.beat("sending offsets");
         self.producer.send_offsets(offsets.iter().copied(), self.group, BOUND)?;
         let sent = begun.elapsed();
         self.shared.beat("committing");
         self.producer.commit(BOUND)?;
+        foresight.committed(&commit.records, &went);
         let (records, tasks, committed) = (commit.records.len(), commit.tasks.len(), begun.elapsed());
-        tracing::debug!(records, tasks, ?queued, ?settled, ?sent, ?committed, "epoch");
+        tracing::debug!(records, tasks, ?settled, ?sent, ?committed, "epoch");
+        Ok(Written::Committed)
+    }
+
+    fn produce(&self, commit: &Commit, lineages: &BTreeMap<TaskAt, [u8; 16]>) -> Result<(), NativeError> {
+        for (number, record) in commit.records.iter().enumerate() {
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            self.producer.produce(&Outgoing {
+                topic: record.target.name(),
+                partition: record.partition,
+                key,
+                value,
+                headers: &record.headers,
+                number: Some(number),
+            })?;
+        }
+        for task in &commit.tasks {
+            let own = &self.topics[task.node.name];
+            let write = |topic, key, value| {
+                let (partition, headers, number) = (task.partition, &[][..], None);
+                self.producer.produce(&Outgoing { topic, partition, key, value, headers, number })
+            };
+            if let Some(lineage) = lineages.get(&(task.node.name, task.partition)) {
+                write(&own.changelog, Some(LINEAGE), Some(lineage))?;
+            }
+            for (key, value) in &task.changes {
+                write(&own.changelog, Some(key), value.as_deref())?;
+            }
+            write(&own.journal, None, Some(&task.journal.encode()))?;
+        }
         Ok(())
     }
 }

@@ -12,7 +12,10 @@
 //!
 //! An assignment is taken up only once the coordinator confirms that it belongs to our generation (`membership.rs`).
 //!
-//! Deliberately absent in this version: fused hops, hot standbys, regrouping of placements, and aborting a dead slot's
+//! Hops are fused: a record goes to its readers in this process within the epoch that writes it, on a guess of its offset
+//! that is checked before the commit ([`tributary_flow::foresight`]).
+//!
+//! Deliberately absent in this version: hot standbys, regrouping of placements, and aborting a dead slot's
 //! transaction on behalf of it (its timeout of ten seconds does).
 
 use std::collections::BTreeMap;
@@ -60,6 +63,8 @@ pub struct Options {
     pub client: BTreeMap<String, String>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
+    /// Whether a record is handed to its readers in this process within the epoch that writes it.
+    pub fused: bool,
     /// Most inputs of an epoch; 2,000 to 10,000 is where a commit costs least per record.
     pub max_batch: usize,
     /// Largest key and value of a record, in bytes.
@@ -81,6 +86,7 @@ impl Options {
             state_dir: state_dir.into(),
             client: BTreeMap::new(),
             clock,
+            fused: true,
             max_batch: 5_000,
             max_record: 1_000_000,
             cache_bytes: 256 << 20,

@@ -59,7 +59,8 @@ impl KafkaLog {
         })
     }
 
-    /// A cursor that stands there, or one that is put there; the longest unused gives way.
+    /// A cursor that stands there, or a new one; the longest unused gives way. A client that was put elsewhere instead would
+    /// first sit out the question that it has open at the broker.
     fn cursor(&self, topic: &str, partition: u32, from: u64) -> Result<Cursor, LogError> {
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |cursor: &Cursor| cursor.topic == topic && cursor.partition == partition;
@@ -67,12 +68,10 @@ impl KafkaLog {
             return Ok(cursors.remove(index));
         }
         let index = cursors.iter().position(same).or_else(|| (cursors.len() >= CURSORS).then_some(0));
-        let used = index.map(|index| cursors.remove(index).consumer);
+        let unused = index.map(|index| cursors.remove(index));
         drop(cursors);
-        let consumer = match used {
-            Some(consumer) => consumer,
-            None => Consumer::new(&settings::reader(&self.brokers, &self.client, "read_committed"))?,
-        };
+        drop(unused);
+        let consumer = Consumer::new(&settings::reader(&self.brokers, &self.client, "read_committed"))?;
         consumer.assign([(topic, partition, from)])?;
         Ok(Cursor { consumer, topic: topic.to_owned(), partition, next: from, ended: 0, ahead: Default::default() })
     }

@@ -57,8 +57,8 @@ impl Options {
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()),
             ("enable.idempotence", "true".into()),
             ("acks", "all".into()),
-            ("delivery.report.only.error", "true".into()),
-            ("linger.ms", "2".into()),
+            // A batch grows while the coordinator learns of its partitions, and an epoch has nothing else to wait for.
+            ("linger.ms", "0".into()),
             ("message.max.bytes", self.message_max_bytes()),
             // An epoch is bounded by its inputs; a queue that is full in the middle of one helps nobody.
             ("queue.buffering.max.messages", "0".into()),

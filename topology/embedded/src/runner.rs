@@ -228,7 +228,10 @@ impl Runner {
         let timers = if self.unread.is_empty() { u32::try_from(self.max_batch).unwrap_or(u32::MAX) } else { 0 };
         let mut failed = false;
         loop {
-            let ends = |topic: tributary_flow::TopicRef, partition: u32| self.ends.get(topic.name, partition);
+            let ends = |topic: tributary_flow::TopicRef, partition: u32| {
+                let end = self.ends.get(topic.name, partition);
+                Some(end..end)
+            };
             let epoch = Epoch { now: (self.clock)(), timers, ends: Some(&ends) };
             let reason = match self.engine.epoch(stores, epoch, inputs) {
                 Ok(commit) => {

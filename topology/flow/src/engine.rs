@@ -1,13 +1,15 @@
 //! The engine: all tasks of a process, and one epoch over them. An epoch is a set of inputs and everything that follows
 //! from them, collected as one [`Commit`] that a driver makes durable in one transaction, or drops.
 //!
-//! Where the driver alone writes the log (embedded, the simulator), hops are fused: a record is handed to its readers
-//! in the epoch that writes it, so a whole saga ends in one commit. A reader takes it only if it has applied everything
-//! before it; one that lags, or is halted, reads it from the log later. So fusion closes and opens by itself.
+//! Where the driver knows which offset a record will get, hops are fused: the record is handed to its readers in the epoch
+//! that writes it, so a whole saga ends in one commit. A reader takes it only if it has applied everything before it, and
+//! its position then says so; one that lags, or is halted, reads it from the log later. So fusion closes and opens by
+//! itself, and nothing but the position tells whether a record came by hand or out of the log.
 //!
 //! Deliberately absent: threads, I/O, and any decision about when an epoch begins.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use thiserror::Error;
@@ -22,8 +24,9 @@ pub trait Stores {
     fn store(&self, node: &'static Node, partition: u32) -> &dyn Store;
 }
 
-/// Where the log ends: what the next record of a partition will have as its offset. Given by a driver that alone writes.
-pub type Ends<'a> = dyn Fn(TopicRef, u32) -> u64 + 'a;
+/// Where a partition ends, if that is known: its next record will have the offset at which the range ends, and between
+/// its begin and there lies no record (though perhaps the marker of a transaction).
+pub type Ends<'a> = dyn Fn(TopicRef, u32) -> Option<Range<u64>> + 'a;
 
 /// What an epoch made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +118,9 @@ impl Engine {
 
     /// Runs an epoch over `inputs`. A task that panics is halted, loudly, and the epoch runs again without it.
     ///
+    /// Facts come before commands, and all of them before anything is handed over: a reader that has to read on before it
+    /// can take part in fused hops then does so with what it reads here, however busy the doors are.
+    ///
     /// # Errors
     /// A store or the registry failed. Nothing has changed.
     pub fn epoch(&mut self, stores: &dyn Stores, epoch: Epoch<'_>, inputs: &[Input]) -> Result<Commit, EpochFailed> {
@@ -154,11 +160,12 @@ impl Engine {
                 &mut run,
             )?;
         }
+        for input in inputs.iter().filter(|input| !input.topic.kind.is_door()) {
+            self.apply(stores, input, &mut run)?;
+        }
         self.drain(stores, &mut run)?;
-        for input in inputs {
-            for (index, port) in self.readers_of(input) {
-                self.guarded(stores, index, |task, store, out| task.apply(store, port, input, out), &mut run)?;
-            }
+        for input in inputs.iter().filter(|input| input.topic.kind.is_door()) {
+            self.apply(stores, input, &mut run)?;
             self.drain(stores, &mut run)?;
         }
         let tasks =
@@ -170,15 +177,22 @@ impl Engine {
         self.readers.get(&(input.topic.name, input.partition)).cloned().unwrap_or_default()
     }
 
+    fn apply(&mut self, stores: &dyn Stores, input: &Input, run: &mut Run<'_>) -> Result<(), (usize, Stop)> {
+        for (index, port) in self.readers_of(input) {
+            self.guarded(stores, index, |task, store, out| task.apply(store, port, input, out), run)?;
+        }
+        Ok(())
+    }
+
     /// Hands records over until nothing follows any more: a cascade always ends within its epoch.
     fn drain(&mut self, stores: &dyn Stores, run: &mut Run<'_>) -> Result<(), (usize, Stop)> {
-        while let Some(input) = run.queue.pop_front() {
+        while let Some((input, nothing_since)) = run.queue.pop_front() {
             for (index, port) in self.readers_of(&input) {
                 self.guarded(
                     stores,
                     index,
                     |task, store, out| {
-                        if task.position(store, port) == input.offset {
+                        if (nothing_since..=input.offset).contains(&task.position(store, port)) {
                             task.apply(store, port, &input, out)
                         } else {
                             Ok(())
@@ -229,9 +243,10 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 /// An epoch under way.
 struct Run<'a> {
     records: Vec<Produced>,
-    /// Records appended in this epoch so far, by partition.
-    appended: BTreeMap<(&'static str, u32), u64>,
-    queue: VecDeque<Input>,
+    /// Where each partition ends with what this epoch has appended so far, if that is known.
+    appended: BTreeMap<(&'static str, u32), Option<Range<u64>>>,
+    /// Records to hand over, each with the offset from which on there is none before it.
+    queue: VecDeque<(Input, u64)>,
     ends: Option<&'a Ends<'a>>,
 }
 
@@ -242,13 +257,15 @@ impl Run<'_> {
         let Some(ends) = self.ends else { return };
         for record in &self.records[from..] {
             let Target::Topic(topic) = record.target else { continue };
-            let appended = self.appended.entry((topic.name, record.partition)).or_default();
-            let offset = ends(topic, record.partition) + *appended;
-            *appended += 1;
-            if !topic.kind.is_door() {
-                let (key, value) = (record.key.clone(), record.value.clone());
-                self.queue.push_back(Input { topic, partition: record.partition, offset, key, value });
+            if topic.kind.is_door() {
+                continue;
             }
+            let partition = record.partition;
+            let end = self.appended.entry((topic.name, partition)).or_insert_with(|| ends(topic, partition));
+            let Some(Range { start, end: offset }) = end.clone() else { continue };
+            *end = Some(offset + 1..offset + 1);
+            let (key, value) = (record.key.clone(), record.value.clone());
+            self.queue.push_back((Input { topic, partition, offset, key, value }, start));
         }
     }
 }

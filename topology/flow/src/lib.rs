@@ -10,6 +10,7 @@
 
 pub mod door;
 pub mod engine;
+pub mod foresight;
 pub mod framing;
 pub mod header;
 pub mod id;
@@ -30,6 +31,7 @@ mod timers;
 pub mod topic;
 
 pub use engine::{Commit, Engine, Epoch, Stores};
+pub use foresight::Foresight;
 pub use header::{Applied, Body, CommandHeader, DecodeError, FactHeader, Header, Origin};
 pub use id::EventId;
 pub use journal::JournalEntry;

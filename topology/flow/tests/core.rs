@@ -73,8 +73,10 @@ impl World {
         for input in &inputs {
             self.append(input.topic.name, input.partition, input.key.clone(), input.value.clone(), Vec::new());
         }
-        let ends =
-            |topic: tributary_flow::TopicRef, partition| self.range(topic.name, partition).expect("in memory").end;
+        let ends = |topic: tributary_flow::TopicRef, partition| {
+            let end = self.range(topic.name, partition).expect("in memory").end;
+            Some(end..end)
+        };
         let epoch = Epoch { now: Timestamp(now), timers: 100, ends: fused.then_some(&ends) };
         let commit = engine.epoch(self, epoch, &inputs).expect("an epoch");
         self.commit(&commit);

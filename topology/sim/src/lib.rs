@@ -1,15 +1,17 @@
 //! Driver 3: the same tasks under a log in memory, a virtual clock and a scheduler that draws from one seed. What the
 //! production drivers do in years of bad luck happens here in seconds, and a seed repeats it byte for byte.
 //!
-//! A simulation has processes, one per placement. *Unfused*, each reads committed records of the shared log and commits
-//! by the [`TRANSACTION`] protocol, as over Kafka; *fused*, one process owns log and state and commits by [`BATCH`], as
-//! the embedded driver does. A crash may fall at any boundary of a commit; the process is then down for a while, its
-//! transaction holds back the readers of what it wrote, its disk may be lost, and it comes back by rolling forward.
+//! A simulation has processes, one per placement. Hops may be [`Hops::Apart`] or [`Hops::Foreseen`]: each process reads
+//! committed records of the shared log and commits by the [`TRANSACTION`] protocol, as over Kafka; or [`Hops::Owned`]: one
+//! process owns log and state and commits by [`BATCH`], as the embedded driver does. A crash may fall at any boundary of a
+//! commit; the process is then down for a while, its transaction holds back the readers of what it wrote, its disk may be
+//! lost, and it comes back by rolling forward.
 //!
 //! Deliberately absent, so far: zombies, markers that come late, skewed clocks, and faults of the log itself.
 
 mod commit;
 mod log;
+mod options;
 mod process;
 mod random;
 
@@ -17,56 +19,14 @@ use std::collections::VecDeque;
 
 use thiserror::Error;
 use tributary_flow::log::Logged;
-use tributary_flow::{
-    Commit, Epoch, Input, MemoryStore, Place, Task, Timestamp, TopicPartition, TopicRef, partition_of,
-};
+use tributary_flow::{Commit, Input, MemoryStore, Place, Task, Timestamp, TopicPartition, TopicRef, partition_of};
 
 pub use commit::{BATCH, Crash, Step, TRANSACTION};
 pub use log::MemoryLog;
+pub use options::{Hops, SimOptions};
 
 use process::{Make, Process};
 use random::Random;
-
-/// What a simulation is made of.
-#[derive(Clone, Debug)]
-pub struct SimOptions {
-    /// Decides everything that is left to chance.
-    pub seed: u64,
-    /// Partitions of every topic.
-    pub partitions: u32,
-    /// The nodes of each process; none of them twice. A node that is not here does not run.
-    pub placements: Vec<Vec<&'static str>>,
-    /// Hands records over within the epoch. There is then one process.
-    pub fused: bool,
-    /// Sends every command twice, the second at once or later.
-    pub duplicate_commands: bool,
-    /// Sends some commands to a partition that is not their key's, as a client with another partitioner does.
-    pub misroute_commands: bool,
-    /// When processes die.
-    pub crash: Crash,
-    /// Most records per partition and most timers per task in one epoch.
-    pub most: usize,
-    /// The clock at the beginning.
-    pub start: Timestamp,
-}
-
-impl SimOptions {
-    /// One unfused process per placement, without faults.
-    #[must_use]
-    pub fn new(seed: u64, partitions: u32, placements: Vec<Vec<&'static str>>) -> Self {
-        SimOptions {
-            seed,
-            partitions,
-            placements,
-            fused: false,
-            duplicate_commands: false,
-            misroute_commands: false,
-            crash: Crash::Never,
-            most: 8,
-            start: Timestamp(tributary_flow::time::DAY),
-        }
-    }
-}
 
 /// A simulation cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -104,6 +64,7 @@ pub struct Simulation {
     late: Vec<(TopicRef, u32, Logged)>,
     boundaries: u64,
     crashes: u64,
+    surprises: u64,
 }
 
 /// A commit under way.
@@ -111,16 +72,18 @@ pub struct Simulation {
 struct Attempt {
     inputs: Vec<Input>,
     commit: Commit,
+    /// Where the records went.
+    offsets: Vec<Option<u64>>,
 }
 
 impl Simulation {
     /// A simulation of the nodes whose tasks `make` gives for each partition.
     ///
     /// # Panics
-    /// Where fused hops are asked for and there is more than one process: only one can own the log.
+    /// Where one process is to own the log and there is more than one.
     #[must_use]
     pub fn new(options: SimOptions, make: impl Fn(u32) -> Vec<Box<dyn Task>> + 'static) -> Self {
-        assert!(!options.fused || options.placements.len() == 1, "fused hops need one process that runs every node");
+        assert!(options.hops != Hops::Owned || options.placements.len() == 1, "only one process can own the log");
         let mut simulation = Simulation {
             make: Box::new(make),
             random: Random::new(options.seed),
@@ -130,6 +93,7 @@ impl Simulation {
             late: Vec::new(),
             boundaries: 0,
             crashes: 0,
+            surprises: 0,
             options,
         };
         for index in 0..simulation.processes.len() {
@@ -228,6 +192,12 @@ impl Simulation {
         self.crashes
     }
 
+    /// Epochs so far that were run again because a record went elsewhere than foreseen.
+    #[must_use]
+    pub fn surprises(&self) -> u64 {
+        self.surprises
+    }
+
     fn route(&mut self, own: u32) -> u32 {
         if self.options.misroute_commands && self.random.chance(1, 3) {
             self.random.below(self.options.partitions as usize) as u32
@@ -267,14 +237,14 @@ impl Simulation {
     }
 
     fn start(&mut self, index: usize) {
-        self.processes[index].start(&self.make, &mut self.log, !self.options.fused, &mut self.random);
+        self.processes[index].start(&self.make, &mut self.log, self.options.hops != Hops::Owned, &mut self.random);
     }
 
     /// Walks the commit protocol, or dies on the way.
     fn commit(&mut self, index: usize, readable: &[(TopicPartition, u64)]) -> Result<(), SimError> {
-        let steps = if self.options.fused { BATCH } else { TRANSACTION };
+        let steps = if self.options.hops == Hops::Owned { BATCH } else { TRANSACTION };
         self.processes[index].attempts += 1;
-        let mut attempt = Attempt { inputs: self.draw(readable), commit: Commit::default() };
+        let mut attempt = Attempt { inputs: self.draw(readable), ..Attempt::default() };
         for (number, step) in steps.iter().enumerate() {
             if self.dies(index, number, steps.len()) {
                 return Ok(());
@@ -331,65 +301,5 @@ impl Simulation {
             }
         }
         inputs
-    }
-
-    fn perform(&mut self, index: usize, step: Step, attempt: &mut Attempt) -> Result<(), SimError> {
-        match step {
-            Step::Compute => return self.compute(index, attempt),
-            Step::Records => {
-                let transaction = self.log.begin();
-                self.processes[index].transaction = Some(transaction);
-                self.append_records(index, &attempt.commit);
-            }
-            Step::Changelog => self.append_changelog(index, &attempt.commit),
-            Step::Journal => self.append_journal(index, &attempt.commit),
-            Step::Marker => {
-                let transaction =
-                    self.processes[index].transaction.take().expect("invariant: records come before the marker");
-                self.log.end(transaction, true);
-            }
-            Step::Apply => self.processes[index].apply(&attempt.commit, &self.log, &mut self.random),
-            Step::Batch => {
-                self.append_records(index, &attempt.commit);
-                self.append_journal(index, &attempt.commit);
-                self.processes[index].apply(&attempt.commit, &self.log, &mut self.random);
-            }
-        }
-        Ok(())
-    }
-
-    fn compute(&mut self, index: usize, attempt: &mut Attempt) -> Result<(), SimError> {
-        let timers = if self.processes[index].reads_on() { 0 } else { 1 + self.random.below(self.options.most) as u32 };
-        let ends = |topic: TopicRef, partition: u32| self.log.uncommitted_end(topic.name, partition);
-        let epoch = Epoch { now: self.now, timers, ends: if self.options.fused { Some(&ends) } else { None } };
-        let Process { running, disks, .. } = &mut self.processes[index];
-        let running = running.as_mut().expect("invariant: a process that is up");
-        let commit = running.engine.epoch(disks, epoch, &attempt.inputs);
-        attempt.commit = commit.map_err(|error| SimError::Epoch { seed: self.options.seed, reason: error.0 })?;
-        Ok(())
-    }
-
-    fn append_records(&mut self, index: usize, commit: &Commit) {
-        for record in &commit.records {
-            let headers = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            let logged = Logged { offset: 0, key: record.key.clone(), value: record.value.clone(), headers };
-            self.log.append(self.processes[index].transaction, record.target.name(), record.partition, logged);
-        }
-    }
-
-    fn append_changelog(&mut self, index: usize, commit: &Commit) {
-        for task in &commit.tasks {
-            for (key, value) in &task.changes {
-                let logged = Logged { key: Some(key.clone()), value: value.clone(), ..Default::default() };
-                self.log.append(self.processes[index].transaction, &task.node.changelog(), task.partition, logged);
-            }
-        }
-    }
-
-    fn append_journal(&mut self, index: usize, commit: &Commit) {
-        for task in &commit.tasks {
-            let logged = Logged { value: Some(task.journal.encode()), ..Default::default() };
-            self.log.append(self.processes[index].transaction, &task.node.journal(), task.partition, logged);
-        }
     }
 }

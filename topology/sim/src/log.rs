@@ -81,6 +81,11 @@ impl MemoryLog {
         }
     }
 
+    /// Where a reader of committed records comes to the end.
+    pub(crate) fn stable_end(&self, topic: &str, partition: u32) -> u64 {
+        self.partition(topic, partition).map_or(0, Partition::stable_end)
+    }
+
     /// The offset after the last entry of any kind.
     pub(crate) fn uncommitted_end(&self, topic: &str, partition: u32) -> u64 {
         self.partition(topic, partition).map_or(0, |partition| partition.entries.len() as u64)
@@ -148,7 +153,7 @@ impl Log for MemoryLog {
     }
 
     fn range(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
-        Ok(0..self.partition(topic, partition).map_or(0, Partition::stable_end))
+        Ok(0..self.stable_end(topic, partition))
     }
 
     fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {

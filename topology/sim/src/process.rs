@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_flow::engine::Stores;
 use tributary_flow::log::Logged;
 use tributary_flow::store::{Changes, Store};
-use tributary_flow::{Commit, Engine, Log, MemoryStore, Node, Task, Timestamp, TopicPartition};
+use tributary_flow::{Commit, Engine, Foresight, Log, MemoryStore, Node, Task, Timestamp, TopicPartition};
 
 use crate::log::{MemoryLog, TransactionId};
 use crate::random::Random;
@@ -44,6 +44,7 @@ impl Disks {
 /// A process that is up.
 pub(crate) struct Running {
     pub engine: Engine,
+    pub foresight: Foresight,
     /// What must be read before timers fire.
     unread: Vec<(TopicPartition, u64)>,
 }
@@ -89,7 +90,7 @@ impl Process {
                     .map(|topic| (TopicPartition { topic, partition }, log.uncommitted_end(topic.name, partition))),
             );
         }
-        self.running = Some(Running { engine: Engine::new(tasks), unread });
+        self.running = Some(Running { engine: Engine::new(tasks), foresight: Foresight::default(), unread });
     }
 
     /// Takes a commit into the stores.
@@ -104,6 +105,11 @@ impl Process {
         }
     }
 
+    /// What it has while it is up.
+    pub fn up(&mut self) -> &mut Running {
+        self.running.as_mut().expect("invariant: only a process that is up commits")
+    }
+
     /// Whether it runs `node`, when it is up.
     pub fn runs(&self, node: &str) -> bool {
         self.nodes.contains(&node)
@@ -116,7 +122,7 @@ impl Process {
 
     /// The partitions with something to read, and whether a timer is due.
     pub fn work(&mut self, log: &MemoryLog, now: Timestamp) -> (Vec<(TopicPartition, u64)>, bool) {
-        let Some(Running { engine, unread }) = &mut self.running else { return (Vec::new(), false) };
+        let Some(Running { engine, unread, .. }) = &mut self.running else { return (Vec::new(), false) };
         let positions = engine.positions(&self.disks);
         unread.retain(|(at, end)| {
             let position = positions.iter().find(|(read, _)| read == at).map_or(*end, |(_, position)| *position);

@@ -8,14 +8,19 @@ use std::collections::BTreeMap;
 use toy::{CREDITS, ORDERS, PAID};
 use tributary_flow::log::{Log, LogError, visit};
 use tributary_flow::{DEAD_LETTERS, reader, replay};
-use tributary_sim::{Crash, SimOptions, Simulation};
+use tributary_sim::{Crash, Hops, SimOptions, Simulation};
 
 fn apart(seed: u64, partitions: u32) -> SimOptions {
     SimOptions::new(seed, partitions, vec![vec!["wallet"], vec!["tally"]])
 }
 
 fn fused(seed: u64, partitions: u32) -> SimOptions {
-    SimOptions { fused: true, ..SimOptions::new(seed, partitions, vec![vec!["wallet", "tally"]]) }
+    SimOptions { hops: Hops::Owned, ..SimOptions::new(seed, partitions, vec![vec!["wallet", "tally"]]) }
+}
+
+/// Fused over a log that others write to as well.
+fn foreseen(seed: u64, partitions: u32) -> SimOptions {
+    SimOptions { hops: Hops::Foreseen, strangers: true, ..fused(seed, partitions) }
 }
 
 /// Balances, how often each command was answered, and how many answers were counted.
@@ -71,13 +76,15 @@ fn without_faults_every_order_is_paid_once() {
         assert_eq!(balances.values().sum::<i64>(), 0);
         assert!(answers.len() == 12 && answers.values().all(|count| *count == 1), "{answers:?}");
         assert_eq!(counted, 12);
-        assert_eq!(end(&simulate(fused(2, partitions))), (balances, answers, counted), "fusion changes nothing");
+        for options in [fused(2, partitions), foreseen(2, partitions)] {
+            assert_eq!(end(&simulate(options)), (balances.clone(), answers.clone(), counted), "fusion changes nothing");
+        }
     }
 }
 
 #[test]
 fn a_crash_at_any_commit_boundary_changes_nothing() {
-    for options in [apart(3, 1), apart(4, 3), fused(5, 1), fused(6, 3)] {
+    for options in [apart(3, 1), apart(4, 3), fused(5, 1), fused(6, 3), foreseen(7, 1), foreseen(8, 3)] {
         let calm = simulate(options.clone());
         assert!(calm.boundaries() > 10 && calm.crashes() == 0);
         for boundary in 0..calm.boundaries() {
@@ -91,7 +98,7 @@ fn a_crash_at_any_commit_boundary_changes_nothing() {
 #[test]
 fn crashes_without_end_change_nothing() {
     for seed in 0..40 {
-        for options in [apart(seed, 1), apart(seed, 3), fused(seed, 3)] {
+        for options in [apart(seed, 1), apart(seed, 3), fused(seed, 3), foreseen(seed, 3)] {
             let calm = end(&simulate(options.clone()));
             for crash in [Crash::Round, Crash::Chance(2_000)] {
                 let crashed = simulate(SimOptions { crash, ..options.clone() });
@@ -106,7 +113,7 @@ fn crashes_without_end_change_nothing() {
 #[test]
 fn duplicates_and_strays_change_nothing() {
     for seed in 0..40 {
-        for options in [apart(seed, 3), fused(seed, 3)] {
+        for options in [apart(seed, 3), fused(seed, 3), foreseen(seed, 3)] {
             let calm = end(&simulate(options.clone()));
             let faulty =
                 SimOptions { duplicate_commands: true, misroute_commands: true, crash: Crash::Chance(500), ..options };
@@ -118,6 +125,22 @@ fn duplicates_and_strays_change_nothing() {
             replays(&faulty);
         }
     }
+}
+
+#[test]
+fn hops_are_fused_where_offsets_are_foreseen_and_a_wrong_guess_costs_an_epoch_and_no_more() {
+    let (mut steps, mut surprises) = (0, 0);
+    for seed in 0..20 {
+        let calm = simulate(SimOptions { strangers: false, ..foreseen(seed, 3) });
+        assert_eq!(calm.surprises(), 0, "seed {seed}: nobody else wrote");
+        let one_by_one = simulate(SimOptions { hops: Hops::Apart, ..foreseen(seed, 3) });
+        let disturbed = simulate(foreseen(seed, 3));
+        assert_eq!(end(&disturbed), end(&one_by_one), "seed {seed}");
+        steps += i64::try_from(one_by_one.boundaries()).unwrap() - i64::try_from(calm.boundaries()).unwrap();
+        surprises += disturbed.surprises();
+        replays(&disturbed);
+    }
+    assert!(steps > 0 && surprises > 0, "{steps} boundaries spared, {surprises} surprises");
 }
 
 #[test]
@@ -138,7 +161,7 @@ fn a_seed_decides_every_byte() {
 #[test]
 fn after_a_restart_timers_wait_until_the_log_is_read() {
     for seed in 0..20 {
-        for options in [apart(seed, 1), fused(seed, 1)] {
+        for options in [apart(seed, 1), fused(seed, 1), foreseen(seed, 1)] {
             let mut simulation = Simulation::new(options, |partition| toy::tasks(partition, 1));
             simulation.submit(&ORDERS, "ann", toy::order("1", "later", "ann", "bob", 1_000_000));
             simulation.run_until_quiet().unwrap();

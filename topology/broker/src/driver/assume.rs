@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use tributary_flow::{Engine, Node};
+use tributary_flow::{Engine, Foresight, Node};
 
 use super::{Driver, INIT, InputAt, Owned, REPORT};
 use crate::ends::At;
@@ -45,8 +45,9 @@ impl Driver {
         let end = |(topic, partition): &(&str, u32)| bounds.get(&place(topic, *partition)).map_or(0, |bound| bound.end);
         let targets = read.keys().map(|at| (*at, end(at))).collect();
         self.shared.own(tasks.iter().map(|(node, partition)| (node.name, *partition)).collect());
-        let (sent, reported) = (BTreeMap::new(), Instant::now() - REPORT);
-        self.owned = Some(Owned { engine, rows, lineages, read, targets, sent, reported });
+        let (sent, reported, foresight) = (BTreeMap::new(), Instant::now() - REPORT, Foresight::default());
+        self.owned =
+            Some(Owned { engine, foresight, rows, lineages, records: read.clone(), read, targets, sent, reported });
         tracing::info!(?partitions, slot = self.options.slot, "running");
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use tributary_flow::{Commit, Epoch, Input};
+use tributary_flow::engine::Ends;
+use tributary_flow::{Commit, Epoch, Input, TopicRef};
 
-use super::{CONFIRM, Driver, INIT, TIMERS};
+use super::{CONFIRM, Driver, INIT, Owned, TIMERS};
 use crate::ends::At;
-use crate::epoch::{self, Transaction};
+use crate::epoch::{self, Transaction, Written};
 use crate::native::{Fault, NativeError};
 use crate::restore::Trouble;
 use crate::shared::Failure;
@@ -22,26 +23,41 @@ impl Driver {
         if inputs.is_empty() && (timers == 0 || owned.engine.next_timer(&*self.stores).is_none_or(|due| due > now)) {
             return Ok(());
         }
-        self.shared.beat("computing an epoch");
-        let commit = owned
-            .engine
-            .epoch(&*self.stores, Epoch { now, timers, ends: None }, inputs)
-            .map_err(|error| Trouble::Again(error.0))?;
-        if commit.is_empty() {
-            return Ok(()); // Skipped records alone are not worth a transaction.
+        loop {
+            let Some(owned) = &mut self.owned else { return Ok(()) };
+            self.shared.beat("computing an epoch");
+            let Owned { engine, foresight, .. } = owned;
+            let foreseen = |topic: TopicRef, partition: u32| foresight.end(topic, partition);
+            let ends: Option<&Ends<'_>> = if self.options.fused { Some(&foreseen) } else { None };
+            let computed = engine.epoch(&*self.stores, Epoch { now, timers, ends }, inputs);
+            let commit = computed.map_err(|error| Trouble::Again(error.0))?;
+            if commit.is_empty() {
+                return Ok(()); // Skipped records alone are not worth a transaction.
+            }
+            if !self.is_same_generation() {
+                return Err(Trouble::Again("the group has another generation".into()));
+            }
+            let begun = Instant::now();
+            match self.commit(&commit) {
+                Ok(Written::Committed) => return self.follow(&commit, begun),
+                Ok(Written::Elsewhere) => self.undo()?,
+                Err(error) => return Err(self.uncommitted(error)),
+            }
         }
-        if !self.is_same_generation() {
-            return Err(Trouble::Again("the group has another generation".into()));
-        }
-        let begun = Instant::now();
-        tracing::debug!(inputs = inputs.len(), "computed");
-        if let Err(error) = self.commit(&commit) {
-            return Err(self.uncommitted(error));
-        }
-        self.follow(&commit, begun)
     }
 
-    fn commit(&mut self, commit: &Commit) -> Result<(), NativeError> {
+    /// Aborts an epoch that went elsewhere than foreseen, to run it again: there is one guess less each time.
+    fn undo(&mut self) -> Result<(), Trouble> {
+        self.shared.beat("aborting");
+        tracing::debug!("others write to a topic of ours as well: the epoch is run again");
+        if let Some(owned) = &mut self.owned {
+            owned.engine.abort();
+        }
+        let Some(producer) = &self.producer else { return Ok(()) };
+        producer.abort(INIT).map_err(|error| self.uncommitted(error))
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<Written, NativeError> {
         let (Some(owned), Some(producer), Some((_, group))) = (&mut self.owned, &self.producer, &self.assigned) else {
             return Err(NativeError { text: "no producer".into(), fault: Fault::Other });
         };
@@ -53,9 +69,11 @@ impl Driver {
             offsets.extend(all.take(1)); // An epoch of timers alone is fenced too.
         }
         let transaction = Transaction { producer, group, topics: &self.topics, shared: &self.shared };
-        transaction.run(commit, &owned.lineages, &offsets)?;
-        owned.sent.extend(offsets.into_iter().map(|(topic, partition, at)| ((topic, partition), at)));
-        Ok(())
+        let written = transaction.run(commit, &owned.lineages, &offsets, &mut owned.foresight)?;
+        if matches!(written, Written::Committed) {
+            owned.sent.extend(offsets.into_iter().map(|(topic, partition, at)| ((topic, partition), at)));
+        }
+        Ok(written)
     }
 
     /// What a failed transaction leads to. Only one that is certainly not committed is aborted; all else is as after a crash.

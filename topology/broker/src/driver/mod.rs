@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::AdminClient;
 use tributary_flow::platform::TaskStatus;
 use tributary_flow::store::StoreFailure;
-use tributary_flow::{Engine, Input, Node, Timestamp, TopicRef};
+use tributary_flow::{Engine, Foresight, Input, Node, Timestamp, TopicRef};
 
 use crate::ends::Ends;
 use crate::epoch::{self, Own};
@@ -69,11 +69,15 @@ type InputAt = (&'static str, u32);
 /// What runs between two assignments.
 struct Owned {
     engine: Engine,
+    /// Where our next records go: a guess, and checked.
+    foresight: Foresight,
     rows: BTreeMap<TaskAt, Row>,
     /// Lineages that the changelog does not hold yet.
     lineages: BTreeMap<TaskAt, [u8; 16]>,
     /// How far each input has been read.
     read: BTreeMap<InputAt, u64>,
+    /// Behind the last record that was read of each input, or where reading began.
+    records: BTreeMap<InputAt, u64>,
     /// Up to where each input must be read before timers fire.
     targets: BTreeMap<InputAt, u64>,
     /// Offsets of the group, as last committed.
@@ -208,14 +212,19 @@ impl Driver {
             Met::Record(record) => {
                 let Some(topic) = topics.get(record.topic) else { return };
                 if let Some(owned) = &mut owned {
-                    owned.read.insert((topic.name, record.partition), record.offset + 1);
+                    let at = (topic.name, record.partition);
+                    owned.read.insert(at, record.offset + 1);
+                    owned.records.insert(at, record.offset + 1);
                 }
                 let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
                 inputs.push(Input { topic, partition: record.partition, offset: record.offset, key, value });
             }
             Met::End { topic, partition, offset } => {
                 if let (Some(topic), Some(owned)) = (topics.get(topic), &mut owned) {
-                    owned.read.insert((topic.name, partition), offset);
+                    let at = (topic.name, partition);
+                    owned.read.insert(at, offset);
+                    let last = owned.records.get(&at).copied().unwrap_or(offset);
+                    owned.foresight.met_end(topic, partition, last.min(offset)..offset);
                 }
             }
             Met::Failed(error) => failed = Some(error),

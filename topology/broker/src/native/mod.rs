@@ -24,7 +24,7 @@ mod consumer;
 mod producer;
 
 pub(crate) use consumer::{Consumer, Group, Met, Rebalance, Record};
-pub(crate) use producer::Producer;
+pub(crate) use producer::{Outgoing, Producer};
 
 /// A call failed.
 #[derive(Clone, Debug, Error)]

@@ -1,7 +1,7 @@
 //! The transactional producer. `rd_kafka_produce` wherever a record has no headers: the call that takes them costs a third
 //! of the throughput.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
@@ -18,7 +18,25 @@ pub(crate) struct Producer {
     client: *mut sys::rd_kafka_t,
     events: *mut sys::rd_kafka_queue_t,
     topics: RefCell<BTreeMap<String, *mut sys::rd_kafka_topic_t>>,
+    /// Records whose delivery was not reported yet.
+    open: Cell<usize>,
+    /// Offsets of the numbered records of the transaction, as reported.
+    offsets: RefCell<Vec<Option<u64>>>,
 }
+
+/// A record to queue.
+pub(crate) struct Outgoing<'a> {
+    pub topic: &'a str,
+    pub partition: u32,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(&'static str, Vec<u8>)],
+    /// Where in the offsets its own is wanted, if it is.
+    pub number: Option<usize>,
+}
+
+/// How long an abort waits for records that are on their way.
+const GIVE_UP: Duration = Duration::from_secs(2);
 
 unsafe impl Send for Producer {}
 
@@ -27,7 +45,8 @@ impl Producer {
         let client = client(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, settings, |conf| unsafe {
             sys::rd_kafka_conf_set_events(conf, sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR);
         })?;
-        Ok(Producer { client, events: unsafe { sys::rd_kafka_queue_get_main(client) }, topics: RefCell::default() })
+        let events = unsafe { sys::rd_kafka_queue_get_main(client) };
+        Ok(Producer { client, events, topics: RefCell::default(), open: Cell::new(0), offsets: RefCell::default() })
     }
 
     pub fn init(&self, bound: Duration) -> Result<()> {
@@ -35,50 +54,50 @@ impl Producer {
     }
 
     pub fn begin(&self) -> Result<()> {
+        self.offsets.borrow_mut().clear();
         check_error(unsafe { sys::rd_kafka_begin_transaction(self.client) }, "beginning a transaction")
     }
 
     /// Queues a record. The memory is copied.
-    pub fn produce(
-        &self,
-        topic: &str,
-        partition: u32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, Vec<u8>)],
-    ) -> Result<()> {
-        if !headers.is_empty() {
-            return self.produce_with_headers(topic, partition, key, value, headers);
+    pub fn produce(&self, record: &Outgoing<'_>) -> Result<()> {
+        if let Some(number) = record.number {
+            let mut offsets = self.offsets.borrow_mut();
+            let known = offsets.len().max(number + 1);
+            offsets.resize(known, None);
         }
-        let (value, value_len) = pointer(value);
-        let (key, key_len) = pointer(key);
-        let (topic, partition) = (self.topic(topic), partition.cast_signed());
-        let flags = sys::RD_KAFKA_MSG_F_COPY;
-        let done =
-            unsafe { sys::rd_kafka_produce(topic, partition, flags, value, value_len, key, key_len, null_mut()) };
+        if record.headers.is_empty() {
+            self.produce_plain(record)?
+        } else {
+            self.produce_with_headers(record)?
+        }
+        self.open.set(self.open.get() + 1);
+        Ok(())
+    }
+
+    fn produce_plain(&self, record: &Outgoing<'_>) -> Result<()> {
+        let (value, value_len) = pointer(record.value);
+        let (key, key_len) = pointer(record.key);
+        let (topic, partition) = (self.topic(record.topic), record.partition.cast_signed());
+        let (flags, number) = (sys::RD_KAFKA_MSG_F_COPY, numbered(record.number));
+        let done = unsafe { sys::rd_kafka_produce(topic, partition, flags, value, value_len, key, key_len, number) };
         if done == 0 { Ok(()) } else { Err(NativeError::of(unsafe { sys::rd_kafka_last_error() }, "producing")) }
     }
 
-    fn produce_with_headers(
-        &self,
-        topic: &str,
-        partition: u32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, Vec<u8>)],
-    ) -> Result<()> {
+    fn produce_with_headers(&self, record: &Outgoing<'_>) -> Result<()> {
         use sys::rd_kafka_vtype_t as Type;
         let memory = |bytes| {
             let (ptr, size) = pointer(bytes);
             sys::rd_kafka_vu_s__bindgen_ty_1 { mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } }
         };
+        let headers = record.headers;
         let names: Vec<CString> = headers.iter().map(|(name, _)| c_string(name)).collect();
         let mut parts = vec![
-            (Type::RD_KAFKA_VTYPE_RKT, sys::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.topic(topic) }),
-            (Type::RD_KAFKA_VTYPE_PARTITION, sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition.cast_signed() }),
+            (Type::RD_KAFKA_VTYPE_RKT, sys::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.topic(record.topic) }),
+            (Type::RD_KAFKA_VTYPE_PARTITION, sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: record.partition.cast_signed() }),
             (Type::RD_KAFKA_VTYPE_MSGFLAGS, sys::rd_kafka_vu_s__bindgen_ty_1 { i: sys::RD_KAFKA_MSG_F_COPY }),
-            (Type::RD_KAFKA_VTYPE_KEY, memory(key)),
-            (Type::RD_KAFKA_VTYPE_VALUE, memory(value)),
+            (Type::RD_KAFKA_VTYPE_KEY, memory(record.key)),
+            (Type::RD_KAFKA_VTYPE_VALUE, memory(record.value)),
+            (Type::RD_KAFKA_VTYPE_OPAQUE, sys::rd_kafka_vu_s__bindgen_ty_1 { ptr: numbered(record.number) }),
         ];
         for (name, (_, value)) in names.iter().zip(headers) {
             let (val, size) = (value.as_ptr().cast(), value.len().cast_signed());
@@ -101,41 +120,59 @@ impl Producer {
     /// Waits until every record is acknowledged, or one has failed, or `bound` has passed.
     pub fn settle(&self, bound: Duration) -> Result<()> {
         let deadline = Instant::now() + bound;
-        loop {
-            let flushed = unsafe { sys::rd_kafka_flush(self.client, 100) };
-            self.failures()?;
-            match flushed {
-                Code::RD_KAFKA_RESP_ERR_NO_ERROR => return Ok(()),
-                code if Instant::now() >= deadline => {
-                    return Err(NativeError::of(code, "waiting for acknowledgements"));
-                }
-                _ => {}
+        while self.open.get() > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let code = Code::RD_KAFKA_RESP_ERR__TIMED_OUT;
+                return Err(NativeError::of(code, "waiting for acknowledgements"));
             }
+            self.report(left)?;
         }
+        self.report(Duration::ZERO)
     }
 
-    /// Looks at what failed since the last look: only failures are reported.
-    fn failures(&self) -> Result<()> {
-        let mut failed = Ok(());
-        loop {
-            let event = unsafe { sys::rd_kafka_queue_poll(self.events, 0) };
-            if event.is_null() {
-                return failed;
-            }
-            unsafe {
-                if sys::rd_kafka_event_type(event) == sys::RD_KAFKA_EVENT_DR {
-                    let message = sys::rd_kafka_event_message_next(event);
-                    if !message.is_null() && (*message).err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
-                        let topic = text(sys::rd_kafka_topic_name((*message).rkt));
-                        failed = Err(NativeError::of((*message).err, &format!("writing to {topic}")));
-                    }
-                } else if sys::rd_kafka_event_error_is_fatal(event) != 0 {
-                    let code = sys::rd_kafka_event_error(event);
-                    failed = Err(NativeError::of(code, &text(sys::rd_kafka_event_error_string(event))));
-                }
-                sys::rd_kafka_event_destroy(event);
-            }
+    /// Where the numbered records of the transaction went; absent where the broker did not say, as it does not of a record
+    /// that it had already.
+    pub fn offsets(&self) -> Vec<Option<u64>> {
+        self.offsets.take()
+    }
+
+    /// Takes in one report, waiting for it at most `wait`.
+    fn report(&self, wait: Duration) -> Result<()> {
+        let event = unsafe { sys::rd_kafka_queue_poll(self.events, millis(wait)) };
+        if event.is_null() {
+            return Ok(());
         }
+        let mut failed = Ok(());
+        unsafe {
+            if sys::rd_kafka_event_type(event) == sys::RD_KAFKA_EVENT_DR {
+                loop {
+                    let message = sys::rd_kafka_event_message_next(event);
+                    if message.is_null() {
+                        break;
+                    }
+                    failed = self.delivered(&*message).and(failed);
+                }
+            } else if sys::rd_kafka_event_error_is_fatal(event) != 0 {
+                let code = sys::rd_kafka_event_error(event);
+                failed = Err(NativeError::of(code, &text(sys::rd_kafka_event_error_string(event))));
+            }
+            sys::rd_kafka_event_destroy(event);
+        }
+        failed
+    }
+
+    fn delivered(&self, message: &sys::rd_kafka_message_t) -> Result<()> {
+        self.open.set(self.open.get().saturating_sub(1));
+        if message.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            let topic = unsafe { text(sys::rd_kafka_topic_name(message.rkt)) };
+            return Err(NativeError::of(message.err, &format!("writing to {topic}")));
+        }
+        let number = message._private.addr();
+        if let Some(offset) = self.offsets.borrow_mut().get_mut(number.wrapping_sub(1)) {
+            *offset = u64::try_from(message.offset).ok();
+        }
+        Ok(())
     }
 
     pub fn send_offsets<'a>(
@@ -155,9 +192,22 @@ impl Producer {
         check_error(unsafe { sys::rd_kafka_commit_transaction(self.client, millis(bound)) }, "committing")
     }
 
+    /// Aborts. What is still to be sent is given up first, and what is on its way awaited, since nobody else takes in
+    /// reports while this waits.
     pub fn abort(&self, bound: Duration) -> Result<()> {
+        unsafe { sys::rd_kafka_purge(self.client, sys::RD_KAFKA_PURGE_F_QUEUE) };
+        let deadline = Instant::now() + GIVE_UP;
+        while self.open.get() > 0 && Instant::now() < deadline {
+            // Whether they failed is no longer of interest.
+            let _reported = self.report(Duration::from_millis(100));
+        }
         check_error(unsafe { sys::rd_kafka_abort_transaction(self.client, millis(bound)) }, "aborting")
     }
+}
+
+/// A record's number as its opaque: null is none.
+fn numbered(number: Option<usize>) -> *mut c_void {
+    std::ptr::without_provenance_mut(number.map_or(0, |number| number + 1))
 }
 
 /// Absent is a null pointer; present and empty is not.

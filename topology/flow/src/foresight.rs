@@ -1,0 +1,160 @@
+//! Foresight: which offset a record will get, for a driver that shares the log with others and writes in transactions.
+//!
+//! What a partition got from us last lies at a known offset, and behind it lies the marker of our commit: the next record
+//! is two further, unless somebody else has written in between. Where we have written nothing yet, it lies where our reader
+//! met the end. On that guess records are handed over, and it is checked before anything is committed: the log tells where
+//! each record really went. Right, and the position of a reader that was handed a record is what reading it would have made
+//! it, for between it and the last one there is no record. Wrong, and the transaction is aborted and the epoch run again
+//! without a guess for that partition.
+//!
+//! Why what lies in between can be nothing but our marker: a log gives no second transaction of a producer a partition
+//! before the first one's marker is in it, and the offsets leave room for one entry. And below the end that a reader of
+//! committed records met, it has read all that ever will be.
+//!
+//! Deliberately absent: a guess for a partition of whose end neither our reader nor our last commit has told, and for doors,
+//! which clients write to.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::TopicRef;
+use crate::record::{Produced, Target};
+
+/// For how many commits no guess is made of a partition to which others write as well: every wrong one costs a transaction.
+const PAUSE: u64 = 1_000;
+
+type At = (&'static str, u32);
+
+/// Knows where partitions end.
+#[derive(Debug, Default)]
+pub struct Foresight {
+    /// Behind our last record, and where the next one goes.
+    known: BTreeMap<At, Range<u64>>,
+    /// Partitions to which others write, until so many commits were made.
+    others: BTreeMap<At, u64>,
+    commits: u64,
+}
+
+impl Foresight {
+    /// Where a partition ends, if that can be known: see [`crate::engine::Ends`].
+    #[must_use]
+    pub fn end(&self, topic: TopicRef, partition: u32) -> Option<Range<u64>> {
+        self.known.get(&(topic.name, partition)).cloned()
+    }
+
+    /// Notes that the reader of committed records met a partition's end: `range` begins behind the last record, and ends there.
+    pub fn met_end(&mut self, topic: TopicRef, partition: u32, range: Range<u64>) {
+        let at = (topic.name, partition);
+        if !topic.kind.is_door() && !self.others.contains_key(&at) {
+            self.known.entry(at).or_insert(range);
+        }
+    }
+
+    /// Compares with where an epoch's records went, before they are committed; `offsets` are theirs in order, absent where
+    /// the log did not say. False where a guess was wrong: the epoch must be aborted and run again.
+    #[must_use]
+    pub fn is_right(&mut self, records: &[Produced], offsets: &[Option<u64>]) -> bool {
+        let mut ends = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (at, offset) in placed(records, offsets) {
+            let Some(range) = self.known.get(&at) else { continue };
+            let next: &mut u64 = ends.entry(at).or_insert(range.end);
+            if offset == Some(*next) {
+                *next += 1;
+            } else {
+                wrong.push(at);
+            }
+        }
+        if wrong.is_empty() {
+            return true;
+        }
+        // What is aborted stays in the log, with a marker behind it: nothing is known of any partition that it is in.
+        placed(records, offsets).for_each(|(at, _)| drop(self.known.remove(&at)));
+        self.others.extend(wrong.into_iter().map(|at| (at, self.commits + PAUSE)));
+        false
+    }
+
+    /// Notes where the records of a committed epoch went.
+    pub fn committed(&mut self, records: &[Produced], offsets: &[Option<u64>]) {
+        self.commits += 1;
+        self.others.retain(|_, until| *until > self.commits);
+        for (at, offset) in placed(records, offsets) {
+            match offset {
+                Some(offset) if !self.others.contains_key(&at) => self.known.insert(at, offset + 1..offset + 2),
+                _ => self.known.remove(&at),
+            };
+        }
+    }
+}
+
+/// The records that may be handed over, each with where it went.
+fn placed<'a>(records: &'a [Produced], offsets: &'a [Option<u64>]) -> impl Iterator<Item = (At, Option<u64>)> + 'a {
+    assert_eq!(records.len(), offsets.len(), "invariant: an offset for each record");
+    records.iter().zip(offsets).filter_map(|(record, offset)| match record.target {
+        Target::Topic(topic) if !topic.kind.is_door() => Some(((topic.name, record.partition), *offset)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Topic};
+
+    static FACTS: Topic = Topic { name: "facts", kind: Kind::Events, key: "k", schema: "s", doc: "" };
+    static DOOR: Topic = Topic { name: "door", kind: Kind::Commands, key: "k", schema: "s", doc: "" };
+
+    fn records(to: &[(TopicRef, u32)]) -> Vec<Produced> {
+        let record = |(topic, partition): &(TopicRef, u32)| Produced {
+            target: Target::Topic(topic),
+            partition: *partition,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        to.iter().map(record).collect()
+    }
+
+    #[test]
+    fn the_next_record_is_behind_the_marker_of_the_last_commit() {
+        let mut foresight = Foresight::default();
+        let written = records(&[(&FACTS, 0), (&DOOR, 0), (&FACTS, 0)]);
+        assert_eq!(foresight.end(&FACTS, 0), None, "nothing was written yet");
+        foresight.met_end(&FACTS, 0, 4..7);
+        foresight.met_end(&DOOR, 0, 0..1);
+        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&DOOR, 0)), (Some(4..7), None), "clients write to doors");
+        let went = [Some(7), Some(1), Some(8)];
+        assert!(foresight.is_right(&written, &went));
+        foresight.committed(&written, &went);
+        foresight.met_end(&FACTS, 0, 4..7);
+        assert_eq!(foresight.end(&FACTS, 0), Some(9..10), "an end that was met before is no news");
+        assert_eq!((foresight.end(&FACTS, 1), foresight.end(&DOOR, 0)), (None, None));
+        assert!(foresight.is_right(&written, &[Some(10), Some(9), Some(11)]));
+    }
+
+    #[test]
+    fn a_wrong_guess_is_not_made_again_for_a_while_and_nothing_is_known_of_what_was_aborted() {
+        let mut foresight = Foresight::default();
+        let both = records(&[(&FACTS, 0), (&FACTS, 1)]);
+        foresight.committed(&both, &[Some(3), Some(3)]);
+        assert!(!foresight.is_right(&both, &[Some(5), Some(6)]), "somebody else wrote to partition 1");
+        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&FACTS, 1)), (None, None));
+        foresight.committed(&both, &[Some(7), Some(9)]);
+        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&FACTS, 1)), (Some(8..9), None));
+        foresight.met_end(&FACTS, 1, 10..11);
+        assert_eq!(foresight.end(&FACTS, 1), None);
+        let alone = records(&[(&FACTS, 1)]);
+        (0..PAUSE).for_each(|at| foresight.committed(&alone, &[Some(20 + 2 * at)]));
+        assert!(foresight.end(&FACTS, 1).is_some(), "it is tried again");
+    }
+
+    #[test]
+    fn an_offset_that_the_log_does_not_tell_ends_what_is_known() {
+        let mut foresight = Foresight::default();
+        let one = records(&[(&FACTS, 0)]);
+        foresight.committed(&one, &[Some(3)]);
+        assert!(!foresight.is_right(&one, &[None]));
+        foresight.committed(&one, &[None]);
+        assert_eq!(foresight.end(&FACTS, 0), None);
+    }
+}
