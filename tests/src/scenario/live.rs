@@ -120,7 +120,13 @@ impl Live {
     ///
     /// # Errors
     /// It does not start.
-    pub fn kafka(brokers: &str, ends: AskEnds, folder: &Path, partitions: u32, without: &[String]) -> Result<Self> {
+    pub fn kafka(
+        brokers: &str,
+        ends: AskEnds,
+        folder: &Path,
+        (partitions, fused): (u32, bool),
+        without: &[String],
+    ) -> Result<Self> {
         static CLOCK: AtomicI64 = AtomicI64::new(0);
         static RUNS: AtomicU64 = AtomicU64::new(0);
         // A run is an application of its own, so that none waits for the group of the one before.
@@ -133,7 +139,7 @@ impl Live {
         let (shared, folder, brokers): (_, PathBuf, _) = (setup(partitions), folder.to_owned(), brokers.to_owned());
         let open = move |without: &[String]| {
             let mut options = KafkaOptions::new(&brokers, &folder, || Timestamp(CLOCK.load(Ordering::SeqCst)));
-            (options.partitions, options.cache_bytes) = (partitions, 8 << 20);
+            (options.partitions, options.fused, options.cache_bytes) = (partitions, fused, 8 << 20);
             options.application.clone_from(&application);
             let (shared, missing) = (shared.clone(), without.to_vec());
             let runs = |node: &&'static Node| !without.iter().any(|name| name == node.name);

@@ -45,7 +45,7 @@ fn bad_input_on_the_embedded_engine() -> Result<()> {
 fn bad_input_on_kafka() -> Result<()> {
     let cluster = Cluster::start()?;
     let folder = tempfile::tempdir()?;
-    let mut live = Live::kafka(cluster.brokers(), cluster.ends(PARTITIONS)?, folder.path(), PARTITIONS, &[])?;
+    let mut live = Live::kafka(cluster.brokers(), cluster.ends(PARTITIONS)?, folder.path(), (PARTITIONS, true), &[])?;
     table(&mut live, &mut |topic, partition, key, value| {
         cluster
             .produce(topic.name, partition, key.as_deref(), value.as_deref())

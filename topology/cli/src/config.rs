@@ -38,6 +38,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<String>,
+    /// Whether a record is handed to its readers in this process within the transaction that writes it, on Kafka; without it
+    /// every hop is a transaction of its own [default: true].
+    #[arg(long, global = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuse: Option<bool>,
     /// Address of the HTTP API [default: 127.0.0.1:8080].
     #[arg(long, global = true, value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +73,8 @@ pub struct Config {
     /// See [`Flags`].
     pub slot: String,
     /// See [`Flags`].
+    pub fuse: bool,
+    /// See [`Flags`].
     pub http: String,
     /// librdkafka settings, passed through.
     pub kafka: BTreeMap<String, String>,
@@ -83,6 +90,7 @@ impl Default for Config {
             brokers: None,
             schema_registry: None,
             slot: "slot-0".into(),
+            fuse: true,
             http: "127.0.0.1:8080".into(),
             kafka: BTreeMap::new(),
             log: "warn".into(),

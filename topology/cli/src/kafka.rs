@@ -21,6 +21,7 @@ fn options(config: &Config) -> Result<Options> {
     options.application = wiring::APPLICATION.into();
     options.slot.clone_from(&config.slot);
     options.partitions = config.partitions;
+    options.fused = config.fuse;
     options.client.clone_from(&config.kafka);
     options.max_record = wiring::MAX_RECORD;
     Ok(options)

@@ -270,7 +270,9 @@ impl Driver {
     fn let_go(&mut self) {
         self.shared.own(Default::default());
         self.shared.report(Vec::new());
-        self.owned = None;
+        if self.owned.take().is_some() {
+            self.idle.0 = Instant::now(); // Until now something ran, however long the last call took.
+        }
     }
 
     fn report(&mut self) {
