@@ -213,6 +213,10 @@ impl Log for Broker {
         Log::range(&self.log, topic, partition)
     }
 
+    fn written(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        Log::written(&self.log, topic, partition)
+    }
+
     fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {
         Log::read(&self.log, topic, partition, from, limit)
     }

@@ -21,7 +21,10 @@ pub struct KafkaLog {
     brokers: String,
     client: BTreeMap<String, String>,
     partitions: u32,
+    /// Asks for committed ends.
     bounds: Mutex<Consumer>,
+    /// Asks for the ends of what is written, committed or not.
+    written: Mutex<Consumer>,
     cursors: Mutex<Vec<Cursor>>,
 }
 
@@ -49,12 +52,14 @@ impl KafkaLog {
     /// # Errors
     /// A setting is not accepted.
     pub fn connect(brokers: &str, client: &BTreeMap<String, String>, partitions: u32) -> Result<Self, LogError> {
-        let bounds = Mutex::new(Consumer::new(&settings::reader(brokers, client, "read_committed"))?);
+        let asking = |isolation| Consumer::new(&settings::reader(brokers, client, isolation)).map(Mutex::new);
+        let (bounds, written) = (asking("read_committed")?, asking("read_uncommitted")?);
         Ok(KafkaLog {
             brokers: brokers.to_owned(),
             client: client.clone(),
             partitions,
             bounds,
+            written,
             cursors: Mutex::default(),
         })
     }
@@ -77,16 +82,25 @@ impl KafkaLog {
     }
 }
 
+/// Where a partition begins and ends, as the client's isolation sees it.
+fn ask(client: &Mutex<Consumer>, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
+    let client = client.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = (topic.to_owned(), partition);
+    let mut found = ends::ranges(&client, std::slice::from_ref(&at))?;
+    found.remove(&at).ok_or_else(|| LogError(format!("{topic}[{partition}]: no such partition")))
+}
+
 impl Log for KafkaLog {
     fn partitions(&self) -> u32 {
         self.partitions
     }
 
     fn range(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
-        let bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (topic.to_owned(), partition);
-        let mut found = ends::ranges(&bounds, std::slice::from_ref(&at))?;
-        found.remove(&at).ok_or_else(|| LogError(format!("{topic}[{partition}]: no such partition")))
+        ask(&self.bounds, topic, partition)
+    }
+
+    fn written(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        Ok(ask(&self.written, topic, partition)?.end)
     }
 
     fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {

@@ -33,6 +33,16 @@ pub trait Log: Send + Sync {
     /// The log cannot be read.
     fn range(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError>;
 
+    /// The offset after the last record written, committed or not. What a transaction has written lies below this before
+    /// any of it can be read, so a log that is read up to here holds all of every transaction of which some was read.
+    /// Where a commit is one write, this is the committed end.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn written(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        Ok(self.range(topic, partition)?.end)
+    }
+
     /// Records in order from the first at or above `from`; at least one where there is one below the end, and about
     /// `limit` at most. Offsets may have gaps. `next` is where to read on.
     ///

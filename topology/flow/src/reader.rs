@@ -6,6 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::rows::{self, Collection, Index, Ordered, tag};
 use crate::store::{Store, prefix_end};
+use crate::task::Meta;
 
 /// Which rows of an ordered collection to read.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn position(&self, topic: &str) -> u64 {
         self.0.get(&rows::position(topic)).map_or(0, |bytes| rows::from_bytes(&bytes))
+    }
+
+    /// The last epoch that is in the state, 0 where there is none: what an audit needs to compare a store with a log.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.0.get(&[tag::META]).map_or(0, |bytes| rows::from_bytes::<Meta>(&bytes).epoch)
     }
 
     fn page<K: Ordered, V: DeserializeOwned>(&self, prefix: Vec<u8>, page: Page<'_, K>) -> Vec<(K, V)> {

@@ -138,8 +138,8 @@ pub(crate) struct Cause {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Meta {
-    epoch: u64,
+pub(crate) struct Meta {
+    pub epoch: u64,
     now: Timestamp,
 }
 
