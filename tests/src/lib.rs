@@ -2,6 +2,7 @@
 
 pub mod apicurio;
 pub mod history;
+pub mod moving;
 pub mod recovery;
 pub mod scenario;
 pub mod tampered;

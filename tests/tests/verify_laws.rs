@@ -39,6 +39,7 @@ impl Bench {
         let bench = Bench { source: Source::open(&history::config(folder.path()))?, _folder: folder };
         let report = bench.verify(bench.source.log.as_ref(), true)?;
         ensure!(report.violations.is_empty(), "{:?}", report.violations);
+        ensure!(report.uncompared.is_empty(), "at rest: {:?}", report.uncompared);
         eprintln!("the history: {:?}", report.counts);
         Ok(bench)
     }
@@ -124,6 +125,10 @@ const CASES: &[Case] = &[
     ("decodable", |log| cut(log, LEDGER_JOURNAL.name)),
     ("decodable", |log| cut(log, "risk.events.v1")),
     ("ends once", |log| log.double(&TRANSACTIONS_EVENTS, completed)),
+    ("ends once", |log| log.remove(&TRANSACTIONS_EVENTS, completed)),
+    ("ends once", |log| {
+        log.remove(&TRANSACTIONS_EVENTS, |event| matches!(event, TransactionEvent::TransactionCancelled(_)))
+    }),
     ("every unit held ends once", |log| log.remove(&ACCOUNTS_VOTES, |vote| matches!(vote, Vote::LegVoided(_)))),
     ("every unit held ends once", |log| {
         let wanted = |vote: &Vote| matches!(vote, Vote::LegVoided(voided) if voided.released.0 > 0);
@@ -300,6 +305,15 @@ fn a_chain_that_was_rewritten_and_hashed_again_is_found_without_any_state() -> R
     })?;
     let laws: BTreeSet<_> = with_states.iter().map(|violation| violation.law).collect();
     ensure!(laws == BTreeSet::from(["booked", "state", "view"]), "{with_states:?}");
+    Ok(())
+}
+
+#[test]
+fn stores_on_other_machines_are_not_compared_and_that_is_told() -> Result<()> {
+    let bench = Bench::new()?;
+    let report = bench.verify(bench.source.log.as_ref(), false)?;
+    let told: Vec<_> = report.uncompared.into_iter().collect();
+    ensure!(told == [(("stores", "they are not on this machine"), 4)], "{told:?}");
     Ok(())
 }
 

@@ -21,6 +21,9 @@ pub fn run(log: &dyn Log, states: &dyn States, decoder: Decoder, digests: bool) 
     let report = verify::verify(log, states, decoder, false)?;
     let counts: Vec<_> = report.counts.iter().map(|(what, many)| format!("{many} {what}")).collect();
     println!("Verify: {}", if counts.is_empty() { "nothing in the log".to_owned() } else { counts.join(", ") });
+    for ((what, why), many) in &report.uncompared {
+        println!("Not compared: {many} {what}, because {why}");
+    }
     for (currency, (debits, credits)) in &report.trial_balance {
         let shown = |units: i128| {
             currency.parse::<Currency>().map_or_else(|_| units.to_string(), |code| Amount(units).to_string_in(code))

@@ -1,33 +1,73 @@
 //! Law 2: every command is answered exactly once, the same id with another request by one conflict; and law 7: what
 //! cannot be decoded is a dead letter. Reads the doors as the tasks did, and the answers as a client would.
+//!
+//! On a log that is being written the answers have a lower and an upper bound: of the commands that a task had applied
+//! each must have its answer somewhere, and of the answers that are judged each must have its command somewhere. At rest
+//! the two are one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Result;
 use tributary_flow::door::request_digest;
-use tributary_flow::log::{self, Logged};
+use tributary_flow::log;
 use tributary_flow::processor::Processor;
-use tributary_flow::{DEAD_LETTERS, Header, Identity, JournalEntry, Ports, TopicRef, partition_of};
+use tributary_flow::{DEAD_LETTERS, Header, Identity, Log, Logged, Ports, TopicRef, partition_of};
 
-use super::{Audit, place};
+use super::{Audit, Decoder, place};
 
-/// A key's commands as they came in: id, digest, whether its key is its identity, and where.
+/// A key's commands as they came in.
 type Asked = HashMap<String, Vec<Command>>;
 
 struct Command {
     id: String,
     digest: [u8; 16],
+    /// Whether its key is its identity.
     by_key: bool,
+    /// Whether its task had applied it.
+    applied: bool,
     place: String,
 }
 
-/// Answers by key and command id: how many, and how many of them conflicts.
-type Answers = HashMap<(String, String), (usize, usize)>;
+/// Answers to one command.
+#[derive(Clone, Copy, Default)]
+struct Answered {
+    /// All that were read, and how many of them are conflicts.
+    read: Counted,
+    /// Those of them that are judged.
+    judged: Counted,
+}
 
-pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<()> {
+/// Decisions and conflicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    decisions: usize,
+    conflicts: usize,
+}
+
+impl std::ops::AddAssign for Counted {
+    fn add_assign(&mut self, other: Self) {
+        self.decisions += other.decisions;
+        self.conflicts += other.conflicts;
+    }
+}
+
+/// Answers by key and command id.
+type Answers = HashMap<(String, String), Answered>;
+
+pub(super) fn check(audit: &mut Audit<'_>, partition: u32, working: &HashSet<String>) -> Result<()> {
+    let letters = letters(audit, partition)?;
+    audit.report.count("dead letters", letters.len() as u64);
+    node(audit, partition, &letters, working, &tributary_transaction::TransactionProcessor::default())?;
+    // Accounts and risk answer at once.
+    node(audit, partition, &letters, &HashSet::new(), &tributary_account::AccountProcessor)?;
+    node(audit, partition, &letters, &HashSet::new(), &tributary_risk::RiskProcessor::default())
+}
+
+/// The places in this partition that dead letters are about.
+fn letters(audit: &Audit<'_>, partition: u32) -> Result<BTreeSet<String>> {
     let mut letters = BTreeSet::new();
     for letter_partition in 0..audit.log.partitions() {
-        log::visit(audit.log, DEAD_LETTERS, letter_partition, |record| {
+        log::visit(&audit.log, DEAD_LETTERS, letter_partition, |record| {
             let header = |name| {
                 let found = record.headers.iter().find(|(header, _)| header == name);
                 found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
@@ -38,121 +78,137 @@ pub(super) fn check(audit: &mut Audit<'_>, partition: u32) -> Result<()> {
             Ok::<_, anyhow::Error>(())
         })?;
     }
-    audit.report.count("dead letters", letters.len() as u64);
-    node(audit, partition, &letters, &tributary_transaction::TransactionProcessor::default())?;
-    node(audit, partition, &letters, &tributary_account::AccountProcessor)?;
-    node(audit, partition, &letters, &tributary_risk::RiskProcessor::default())
+    Ok(letters)
 }
 
-fn node<P: Processor>(audit: &mut Audit<'_>, partition: u32, letters: &BTreeSet<String>, processor: &P) -> Result<()> {
-    let read = positions::<P>(audit, partition)?;
+/// What a task makes of a record at its door.
+enum Met {
+    Command(String, Command),
+    /// A command of another partition, on its first way.
+    Astray,
+    /// Nothing that can be taken.
+    Bad,
+}
+
+fn node<P: Processor>(
+    audit: &mut Audit<'_>,
+    partition: u32,
+    letters: &BTreeSet<String>,
+    working: &HashSet<String>,
+    processor: &P,
+) -> Result<()> {
+    let reached = audit.tasks.of(P::Ports::NODE, partition);
+    let partitions = audit.log.partitions();
     let mut asked = Asked::new();
     for (port, topic) in P::Ports::NODE.inputs.iter().enumerate().filter(|(_, topic)| topic.kind.is_door()) {
-        let partitions = audit.log.partitions();
-        audit.visit(topic, partition, |report, decoder, record| {
-            if record.offset >= read[port] {
-                return report.count("commands in flight", 1);
-            }
+        audit.visit(topic, partition, |report, decoder, record, _| {
             let at = place(topic, partition, record.offset);
-            let datum = decoder.datum(topic, &record).ok();
-            let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-            let opened = datum.and_then(|datum| P::Ports::decode(port, &datum).ok()).zip(key);
-            match opened {
-                Some(((Header::Command(command), body), key))
-                    if partition_of(key.as_bytes(), partitions) == partition =>
-                {
-                    if letters.contains(&at) {
-                        return;
-                    }
-                    report.count("commands", 1);
-                    let by_key = processor.identity(&body) == Identity::Key;
-                    let digest = request_digest::<P::Ports>(&command, &body);
-                    asked.entry(key.to_owned()).or_default().push(Command {
-                        id: command.id,
-                        digest,
-                        by_key,
-                        place: at,
-                    });
+            let applied = record.offset < reached.position(port);
+            if !applied {
+                report.count("commands in flight", 1);
+            }
+            if letters.contains(&at) {
+                return;
+            }
+            match meet(processor, decoder, (port, topic), (partition, partitions), &record) {
+                Met::Command(key, command) => {
+                    report.count("commands", u64::from(applied));
+                    asked.entry(key).or_default().push(Command { applied, place: at, ..command });
                 }
-                Some(((Header::Command(command), _), _)) if command.origin.is_none() => {
-                    report.count("commands forwarded", 1)
+                Met::Astray => report.count("commands forwarded", u64::from(applied)),
+                Met::Bad if applied => {
+                    let detail = "it cannot be taken and there is no letter";
+                    report.violation("bad input is a dead letter", &at, "a command", detail);
                 }
-                _ if letters.contains(&at) => {}
-                _ => report.violation(
-                    "bad input is a dead letter",
-                    &at,
-                    "a command",
-                    "it cannot be taken and there is no letter",
-                ),
+                Met::Bad => {}
             }
         })?;
     }
     let answers = answers::<P>(audit, partition)?;
     for (key, commands) in asked {
-        judge(audit, &key, &commands, &answers);
+        judge(audit, &key, &commands, &answers, working.contains(&key));
     }
     Ok(())
 }
 
-/// How far the node has read each input, from its own journal.
-fn positions<P: Processor>(audit: &Audit<'_>, partition: u32) -> Result<Vec<u64>> {
-    let mut read = vec![0; P::Ports::NODE.inputs.len()];
-    log::visit(audit.log, &P::Ports::NODE.journal(), partition, |record: Logged| {
-        for run in record.value.as_deref().and_then(JournalEntry::decode).into_iter().flat_map(|entry| entry.runs) {
-            if let Some(read) = read.get_mut(usize::from(run.port)) {
-                *read = run.first.saturating_add(u64::from(run.count));
-            }
-        }
-        Ok::<_, anyhow::Error>(())
-    })?;
-    Ok(read)
+fn meet<P: Processor>(
+    processor: &P,
+    decoder: &Decoder,
+    (port, topic): (usize, TopicRef),
+    (partition, partitions): (u32, u32),
+    record: &Logged,
+) -> Met {
+    let datum = decoder.datum(topic, record).ok();
+    let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+    let opened = datum.and_then(|datum| P::Ports::decode(port, &datum).ok()).zip(key);
+    let Some(((Header::Command(command), body), key)) = opened else { return Met::Bad };
+    if partition_of(key.as_bytes(), partitions) != partition {
+        return if command.origin.is_none() { Met::Astray } else { Met::Bad };
+    }
+    let by_key = processor.identity(&body) == Identity::Key;
+    let digest = request_digest::<P::Ports>(&command, &body);
+    let command = Command { id: command.id, digest, by_key, applied: false, place: String::new() };
+    Met::Command(key.to_owned(), command)
 }
 
 fn answers<P: Processor>(audit: &mut Audit<'_>, partition: u32) -> Result<Answers> {
     let mut answers = Answers::new();
     let outputs: Vec<TopicRef> = P::Ports::NODE.outputs.to_vec();
     for topic in outputs.into_iter().filter(|topic| topic.key == P::Ports::NODE.key) {
-        audit.visit(topic, partition, |_, decoder, record| {
+        audit.visit(topic, partition, |_, decoder, record, judged| {
             if let Ok((Header::Fact(fact), key, body)) = decoder.json(topic, &record)
                 && let Some(id) = fact.answers
             {
-                let answer = answers.entry((key, id)).or_default();
-                answer.0 += 1;
-                answer.1 += usize::from(body["reason"]["code"] == "conflict");
+                let conflicts = usize::from(body["reason"]["code"] == "conflict");
+                let counted = Counted { decisions: 1 - conflicts, conflicts };
+                let answered = answers.entry((key, id)).or_default();
+                answered.read += counted;
+                answered.judged += if judged { counted } else { Counted::default() };
             }
         })?;
     }
     Ok(answers)
 }
 
-fn judge(audit: &mut Audit<'_>, key: &str, commands: &[Command], answers: &Answers) {
-    // The first request under an identity is decided; each other request under it is one conflict.
-    let mut identities: BTreeMap<Option<&str>, BTreeMap<[u8; 16], BTreeSet<&str>>> = BTreeMap::new();
-    let mut firsts: BTreeMap<Option<&str>, &Command> = BTreeMap::new();
+/// Judges the answers to a key's commands; `working` where a decision may still be on its way.
+fn judge(audit: &mut Audit<'_>, key: &str, commands: &[Command], answers: &Answers, working: bool) {
+    let mut identities: BTreeMap<Option<&str>, Vec<&Command>> = BTreeMap::new();
     for command in commands {
-        let identity = (!command.by_key).then_some(command.id.as_str());
-        identities.entry(identity).or_default().entry(command.digest).or_default().insert(&command.id);
-        firsts.entry(identity).or_insert(command);
+        identities.entry((!command.by_key).then_some(command.id.as_str())).or_default().push(command);
     }
-    for (identity, digests) in &identities {
-        let first = firsts[identity];
-        let conflicts: usize =
-            digests.iter().filter(|(digest, _)| **digest != first.digest).map(|(_, ids)| ids.len()).sum();
-        let ids: BTreeSet<&str> = digests.values().flatten().copied().collect();
-        let given = ids.iter().filter_map(|id| answers.get(&(key.to_owned(), (*id).to_owned())));
-        let (all, refused) = given.fold((0, 0), |sum, answer| (sum.0 + answer.0, sum.1 + answer.1));
-        if (all, refused) != (1 + conflicts, conflicts) {
-            let detail = format!(
-                "asked {} ways under {ids:?}: {all} answers, {refused} of them conflicts; {} and {conflicts} are due",
-                digests.len(),
-                1 + conflicts
-            );
-            audit.report.violation(
-                "answered once",
-                &first.place,
-                format!("{} {key}", if first.by_key { "creation of" } else { "command to" }),
-                detail,
-            );
+    for group in identities.into_values() {
+        let ids: BTreeSet<&str> = group.iter().map(|command| command.id.as_str()).collect();
+        let mut found = Answered::default();
+        for answered in ids.iter().filter_map(|id| answers.get(&(key.to_owned(), (*id).to_owned()))) {
+            found.read += answered.read;
+            found.judged += answered.judged;
+        }
+        let least = due(group.iter().filter(|command| command.applied));
+        let most = due(group.iter());
+        if working && found.read.decisions < least.decisions {
+            audit.report.count("answers in flight", 1);
+        }
+        let late = usize::from(working);
+        if found.read.decisions + late < least.decisions
+            || found.read.conflicts < least.conflicts
+            || found.judged.decisions > most.decisions
+            || found.judged.conflicts > most.conflicts
+        {
+            let detail = format!("asked under {ids:?}: found {:?}; {least:?} are due", found.read);
+            let subject = format!("{} {key}", if group[0].by_key { "creation of" } else { "command to" });
+            audit.report.violation("answered once", &group[0].place, subject, detail);
         }
     }
+}
+
+/// The answers that are due to commands of one identity: the first request is decided, each other one is a conflict once.
+fn due<'a>(commands: impl Iterator<Item = &'a &'a Command>) -> Counted {
+    let mut first = None;
+    let mut others = BTreeSet::new();
+    for command in commands {
+        if *first.get_or_insert(command.digest) != command.digest {
+            others.insert((command.digest, command.id.as_str()));
+        }
+    }
+    Counted { decisions: usize::from(first.is_some()), conflicts: others.len() }
 }

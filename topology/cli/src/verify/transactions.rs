@@ -1,41 +1,53 @@
-//! Laws 1, 2 and 3 by transaction: debits equal credits; every transaction ends exactly once; every unit held ends in
-//! exactly one of posted, voided, expired; the journal books what was decided, and nothing else.
+//! What the log says of each transaction, gathered from the topics that tell of it. What follows from it is said in
+//! [`verdict`](super::verdict).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tributary_flow::LogError;
-use tributary_graph::{ACCOUNTS_VOTES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS};
-use tributary_schemas::accounts::{LegPosted, Vote};
-use tributary_schemas::ledger::{Journal, JournalPosted, LedgerEvent};
-use tributary_schemas::transactions::{PostLine, TransactionEvent};
-use tributary_schemas::{Hash, Side};
+use tributary_graph::{ACCOUNTS_VOTES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS, ledger, transaction};
+use tributary_schemas::Side;
+use tributary_schemas::accounts::{EntryRef, LegPosted, Vote};
+use tributary_schemas::ledger::{Journal, JournalLine, JournalPosted, LedgerAlarm, LedgerEvent};
+use tributary_schemas::transactions::{Leg as Declared, TransactionEvent, TransactionPosting};
 
-use super::entries::Entries;
-use super::{Audit, Report, place};
+use super::entries::{Entries, VoteAt};
+use super::lines::{Booked, Line};
+use super::{Audit, Report, place, verdict};
 
 /// What the log says of a transaction.
 #[derive(Default)]
-struct Case {
-    initiated: u32,
-    ended: Vec<&'static str>,
-    after_end: bool,
+pub(super) struct Case {
+    /// Whether anything of it is judged, and so must have its causes.
+    pub judged: bool,
+    pub initiated: u32,
+    pub declared: Vec<Declared>,
+    pub ended: Vec<&'static str>,
+    pub end_judged: bool,
+    pub after_end: bool,
+    /// Whether accounts were told to take their legs back.
+    pub cancelled: bool,
     /// What each posting decided, by ordinal.
-    postings: BTreeMap<i32, Vec<PostLine>>,
-    journals: BTreeMap<i32, Vec<(i32, i128, Hash)>>,
-    booked: BTreeMap<i32, Vec<(i32, i128, Hash)>>,
-    legs: BTreeMap<String, Leg>,
+    pub postings: BTreeMap<i32, TransactionPosting>,
+    /// Postings that were told to be done before the end, and are judged.
+    pub done: BTreeSet<i32>,
+    pub journals: BTreeMap<i32, Booked>,
+    pub booked: BTreeMap<i32, Booked>,
+    pub legs: BTreeMap<String, Leg>,
+    /// The offsets after its last event and its last vote.
+    pub events: u64,
+    pub votes: u64,
 }
 
 /// What an account said of its leg.
 #[derive(Default)]
-struct Leg {
-    votes: u32,
-    held: i128,
-    lowered: i128,
+pub(super) struct Leg {
+    pub votes: u32,
+    pub held: i128,
+    pub lowered: i128,
     /// What a void let go; a final posting does not say.
-    released: Option<i128>,
-    granted: bool,
-    ends: u32,
+    pub released: Option<i128>,
+    pub granted: bool,
+    pub ends: u32,
 }
 
 impl Leg {
@@ -49,58 +61,63 @@ impl Leg {
 
 type Cases = HashMap<String, Case>;
 
-pub(super) fn check(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries) -> Result<(), LogError> {
+/// Judges the transactions of a partition; returns those that are at work on a command that they have taken.
+pub(super) fn check(
+    audit: &mut Audit<'_>,
+    partition: u32,
+    entries: &mut Entries,
+    cancelled: &HashSet<String>,
+) -> Result<HashSet<String>, LogError> {
+    let of_ledger = audit.tasks.of(&ledger::NODE, partition);
+    let of_transaction = audit.tasks.of(&transaction::NODE, partition);
+    let mut working = HashSet::new();
+    for (id, mut case) in gather(audit, partition, entries)? {
+        case.cancelled = cancelled.contains(&id);
+        verdict::judge(&mut audit.report, (partition, &id), &case, &of_transaction, &of_ledger);
+        if case.is_at_work(&of_transaction) {
+            working.insert(id);
+        }
+    }
+    Ok(working)
+}
+
+fn gather(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries) -> Result<Cases, LogError> {
     let mut cases = Cases::new();
-    audit.visit(&TRANSACTIONS_EVENTS, partition, |report, decoder, record| {
+    audit.visit(&TRANSACTIONS_EVENTS, partition, |report, decoder, record, judged| {
+        let at = place(&TRANSACTIONS_EVENTS, partition, record.offset);
         match decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record) {
-            Ok((_, event)) => on_event(&mut cases, event),
-            Err(error) => report.violation(
-                "decodable",
-                place(&TRANSACTIONS_EVENTS, partition, record.offset),
-                "a transaction event",
-                error,
-            ),
+            Ok((_, event)) => on_event(&mut cases, record.offset, judged, event),
+            Err(error) => report.violation("decodable", at, "a transaction event", error),
         }
     })?;
-    audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record| {
+    audit.visit(&ACCOUNTS_VOTES, partition, |report, decoder, record, judged| {
+        let at = VoteAt { partition, offset: record.offset, judged };
         match decoder.body::<Vote>(&ACCOUNTS_VOTES, &record) {
             Ok((header, vote)) => {
-                if let Vote::LegPosted(posted) = &vote {
-                    entries.named(report, (partition, record.offset), &header, posted);
-                }
-                on_vote(&mut cases, vote);
+                entries.named(report, at, &header, &vote);
+                on_vote(&mut cases, at, vote);
             }
-            Err(error) => {
-                report.violation("decodable", place(&ACCOUNTS_VOTES, partition, record.offset), "a vote", error)
-            }
+            Err(error) => report.violation("decodable", at, "a vote", error),
         }
     })?;
-    audit.visit(&LEDGER_JOURNAL, partition, |report, decoder, record| {
+    audit.visit(&LEDGER_JOURNAL, partition, |report, decoder, record, judged| {
         let at = place(&LEDGER_JOURNAL, partition, record.offset);
         match decoder.body::<Journal>(&LEDGER_JOURNAL, &record) {
-            Ok((_, Journal::JournalPosted(posted))) => on_journal(report, &mut cases, &at, posted),
+            Ok((_, Journal::JournalPosted(posted))) => on_journal(report, &mut cases, &at, judged, posted),
             Err(error) => report.violation("decodable", at, "a journal record", error),
         }
     })?;
-    audit.visit(&LEDGER_EVENTS, partition, |report, decoder, record| {
+    audit.visit(&LEDGER_EVENTS, partition, |report, decoder, record, _| {
         let at = place(&LEDGER_EVENTS, partition, record.offset);
         match decoder.body::<LedgerEvent>(&LEDGER_EVENTS, &record) {
-            Ok((_, LedgerEvent::LedgerAlarm(alarm))) => {
-                report.count("alarms", 1);
-                if alarm.code != "incomplete" {
-                    report.violation("alarm", at, alarm.transaction_id, format!("{}: {:?}", alarm.code, alarm.values));
-                }
-            }
+            Ok((_, LedgerEvent::LedgerAlarm(alarm))) => on_alarm(report, at, &alarm),
             Err(error) => report.violation("decodable", at, "an alarm", error),
         }
     })?;
-    for (id, case) in &cases {
-        judge(&mut audit.report, partition, id, case);
-    }
-    Ok(())
+    Ok(cases)
 }
 
-fn on_event(cases: &mut Cases, event: TransactionEvent) {
+fn on_event(cases: &mut Cases, offset: u64, judged: bool, event: TransactionEvent) {
     use TransactionEvent as E;
     let (id, end) = match &event {
         E::TransactionRefused(_) => return,
@@ -115,16 +132,23 @@ fn on_event(cases: &mut Cases, event: TransactionEvent) {
         E::TransactionExpired(end) => (&end.transaction_id, Some("expired")),
     };
     let case = cases.entry(id.as_str().to_owned()).or_default();
+    case.judged |= judged;
+    case.events = offset + 1;
     case.after_end |= !case.ended.is_empty();
     case.ended.extend(end);
+    case.end_judged |= judged && end.is_some();
     match event {
-        E::TransactionInitiated(_) => case.initiated += 1,
-        E::TransactionPosting(posting) => drop(case.postings.insert(posting.posting, posting.lines)),
+        E::TransactionInitiated(initiated) => {
+            case.initiated += 1;
+            case.declared = initiated.legs;
+        }
+        E::TransactionPosting(posting) => drop(case.postings.insert(posting.posting, posting)),
+        E::TransactionPosted(posted) if judged => drop(case.done.insert(posted.posting)),
         _ => {}
     }
 }
 
-fn on_vote(cases: &mut Cases, vote: Vote) {
+fn on_vote(cases: &mut Cases, at: VoteAt, vote: Vote) {
     let (id, account) = match &vote {
         Vote::LegHeld(vote) => (&vote.transaction_id, &vote.account_id),
         Vote::LegRefused(vote) => (&vote.transaction_id, &vote.account_id),
@@ -132,6 +156,8 @@ fn on_vote(cases: &mut Cases, vote: Vote) {
         Vote::LegVoided(vote) => (&vote.transaction_id, &vote.account_id),
     };
     let case = cases.entry(id.as_str().to_owned()).or_default();
+    case.judged |= at.judged;
+    case.votes = at.offset + 1;
     let leg = case.legs.entry(account.as_str().to_owned()).or_default();
     match &vote {
         Vote::LegHeld(held) => {
@@ -146,13 +172,13 @@ fn on_vote(cases: &mut Cases, vote: Vote) {
         }
         Vote::LegPosted(posted) => {
             leg.posted(posted);
-            let booked = case.booked.entry(posted.posting).or_default();
-            booked.extend(posted.entries.iter().map(|entry| (entry.line, entry.amount.amount.0, entry.hash)));
+            let line = |entry: &EntryRef| (Line::new(entry.line, &entry.amount), entry.hash);
+            case.booked.entry(posted.posting).or_default().extend(posted.entries.iter().map(line));
         }
     }
 }
 
-fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, posted: JournalPosted) {
+fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, judged: bool, posted: JournalPosted) {
     report.count("journal records", 1);
     let mut sums: BTreeMap<String, (i128, i128)> = BTreeMap::new();
     for line in &posted.lines {
@@ -169,87 +195,17 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, posted: JournalP
         *total = (total.0.wrapping_add(debits), total.1.wrapping_add(credits));
     }
     let case = cases.entry(posted.transaction_id.as_str().to_owned()).or_default();
-    let lines = posted.lines.iter().map(|line| (line.line, line.amount.amount.0, line.hash)).collect();
-    if case.journals.insert(posted.posting, lines).is_some() {
-        report.violation(
-            "booked once",
-            at,
-            &posted.transaction_id,
-            format!("posting {} is in the journal twice", posted.posting),
-        );
+    case.judged |= judged;
+    let line = |line: &JournalLine| (Line::new(line.line, &line.amount), line.hash);
+    if case.journals.insert(posted.posting, posted.lines.iter().map(line).collect()).is_some() {
+        let detail = format!("posting {} is in the journal twice", posted.posting);
+        report.violation("booked once", at, &posted.transaction_id, detail);
     }
 }
 
-fn judge(report: &mut Report, partition: u32, id: &str, case: &Case) {
-    let at = format!("partition {partition}");
-    let subject = format!("transaction {id}");
-    let mut broken = |law, detail: String| report.violation(law, &at, &subject, detail);
-    if case.initiated != 1 {
-        broken("initiated once", format!("initiated {} times", case.initiated));
+fn on_alarm(report: &mut Report, at: String, alarm: &LedgerAlarm) {
+    report.count("alarms", 1);
+    if alarm.code != "incomplete" {
+        report.violation("alarm", at, &alarm.transaction_id, format!("{}: {:?}", alarm.code, alarm.values));
     }
-    if case.ended.len() > 1 || case.after_end {
-        broken("ends once", format!("ended as {:?}, events after the end: {}", case.ended, case.after_end));
-    }
-    let Some(end) = case.ended.first() else {
-        report.count("transactions in flight", 1);
-        return;
-    };
-    for (account, leg) in &case.legs {
-        let system = account.contains(':');
-        if !system && leg.votes != 1 {
-            broken("votes once", format!("account {account} voted {} times", leg.votes));
-        }
-        if !system && leg.ends != 1 {
-            broken("every unit held ends once", format!("the leg of account {account} ended {} times", leg.ends));
-        }
-        let given_back = leg.released.map(|released| leg.lowered.wrapping_add(released));
-        if !system && leg.granted && given_back.is_some_and(|sum| sum != leg.held) {
-            let (held, lowered, released) = (leg.held, leg.lowered, leg.released.unwrap_or_default());
-            let detail = format!("account {account} held {held}, posted {lowered} and released {released}");
-            broken("every unit held ends once", detail);
-        }
-        if !system && leg.lowered > leg.held {
-            broken("posts what it held", format!("account {account} held {} and posted {}", leg.held, leg.lowered));
-        }
-    }
-    if *end == "completed" {
-        if case.postings.is_empty() {
-            broken("books what was decided", "completed without a posting".to_owned());
-        }
-        let ordinals: BTreeSet<_> =
-            case.postings.keys().chain(case.booked.keys()).chain(case.journals.keys()).collect();
-        for posting in ordinals {
-            let lines = case.postings.get(posting).into_iter().flatten();
-            let mut decided: Vec<_> = lines.map(|line| (line.line, line.amount.0)).collect();
-            decided.sort_unstable();
-            let booked = sorted(case.booked.get(posting));
-            let journal = sorted(case.journals.get(posting));
-            if booked.iter().map(|(line, amount, _)| (*line, *amount)).ne(decided.iter().copied()) {
-                broken("books what was decided", format!("posting {posting}: decided {decided:?}, booked {booked:?}"));
-            }
-            if booked != journal {
-                broken(
-                    "journal",
-                    format!("posting {posting}: the accounts booked {booked:?}, the journal has {journal:?}"),
-                );
-            }
-        }
-    } else if !case.postings.is_empty() || !case.booked.is_empty() || !case.journals.is_empty() {
-        broken("nothing booked", format!("ended as {end} with {} postings", case.postings.len()));
-    }
-    report.count(
-        match *end {
-            "completed" => "transactions completed",
-            "failed" => "transactions failed",
-            "cancelled" => "transactions cancelled",
-            _ => "transactions expired",
-        },
-        1,
-    );
-}
-
-fn sorted(lines: Option<&Vec<(i32, i128, Hash)>>) -> Vec<(i32, i128, Hash)> {
-    let mut lines = lines.cloned().unwrap_or_default();
-    lines.sort_unstable_by_key(|(line, amount, _)| (*line, *amount));
-    lines
 }
