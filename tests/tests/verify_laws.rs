@@ -13,8 +13,8 @@ use tributary_graph::{
 };
 use tributary_schemas::accounts::{AccountEvent, Vote};
 use tributary_schemas::ledger::{Entry, Journal, LedgerAlarm, LedgerEvent};
-use tributary_schemas::transactions::{LegEvent, TransactionEvent, TransactionFailed};
-use tributary_schemas::{AccountKind, Amount, Hash, Side, TransactionId};
+use tributary_schemas::transactions::{Leg, LegEvent, TransactionEvent, TransactionFailed};
+use tributary_schemas::{AccountId, AccountKind, Amount, Hash, Side, TransactionId};
 use tributary_tests::history;
 use tributary_tests::tampered::{Spot, Tampered};
 
@@ -107,6 +107,19 @@ const CASES: &[Case] = &[
             }
         });
     }),
+    ("books what was decided", |log| {
+        declare(log, |legs| legs[1].account_id = AccountId::parse("load-000002").expect("an id"));
+    }),
+    ("books what was decided", |log| declare(log, |legs| legs.iter_mut().for_each(|leg| turn(&mut leg.side)))),
+    ("books what was decided", |log| declare(log, |legs| drop(legs.pop()))),
+    ("books what was decided", |log| {
+        let wanted = |vote: &Vote| matches!(vote, Vote::LegPosted(posted) if posted.transaction_id.as_str() == "parts");
+        log.change(&ACCOUNTS_VOTES, wanted, |vote| {
+            if let Vote::LegPosted(posted) = vote {
+                turn(&mut posted.entries[0].side);
+            }
+        });
+    }),
     ("chained", |log| {
         log.change(&LEDGER_ENTRIES, is_last_entry, |Entry::EntryPosted(entry)| entry.previous_hash = Hash([7; 32]));
     }),
@@ -168,6 +181,16 @@ const CASES: &[Case] = &[
     ("journal", |log| {
         log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| posted.lines[0].hash = Hash([7; 32]));
     }),
+    ("journal", |log| {
+        let nobody = AccountId::parse("nobody").expect("an id");
+        log.change(&LEDGER_JOURNAL, |_| true, |Journal::JournalPosted(posted)| posted.lines[0].account_id = nobody);
+    }),
+    ("journal", |log| {
+        let turned = |Journal::JournalPosted(posted): &mut Journal| {
+            posted.lines.iter_mut().for_each(|line| turn(&mut line.side));
+        };
+        log.change(&LEDGER_JOURNAL, |_| true, turned);
+    }),
     ("keyed", |log| {
         let spot = log.find(&LEDGER_ENTRIES, is_last_entry);
         log.record(&LEDGER_ENTRIES, spot).key = Some(b"load-000001".to_vec());
@@ -210,6 +233,20 @@ const CASES: &[Case] = &[
     ("view", |log| log.remove(&LEDGER_ENTRIES, is_last_entry)),
     ("votes once", |log| log.double(&ACCOUNTS_VOTES, |vote| matches!(vote, Vote::LegHeld(_)))),
 ];
+
+/// Declares a transaction otherwise than it was decided and booked.
+fn declare(log: &mut Tampered<'_>, change: impl FnOnce(&mut Vec<Leg>)) {
+    let wanted = |event: &TransactionEvent| matches!(event, TransactionEvent::TransactionInitiated(initiated) if initiated.transaction_id.as_str() == "parts");
+    log.change(&TRANSACTIONS_EVENTS, wanted, |event| {
+        if let TransactionEvent::TransactionInitiated(initiated) = event {
+            change(&mut initiated.legs);
+        }
+    });
+}
+
+fn turn(side: &mut Side) {
+    *side = if *side == Side::Debit { Side::Credit } else { Side::Debit };
+}
 
 /// Takes the last byte of a topic's first record.
 fn cut(log: &mut Tampered<'_>, topic: &'static str) {

@@ -1,19 +1,43 @@
 //! The lines of a posting. Three tell of them: the transaction that decided them, the accounts that booked them and the
-//! ledger.
+//! ledger. They agree where line, account, side, amount and currency are the same.
 
-use tributary_schemas::{Amount, Hash, Money};
+use std::fmt;
+
+use tributary_schemas::{AccountId, Amount, Currency, Hash, Money, Side};
 
 /// A line of a posting, whoever tells of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line {
     pub line: i32,
+    /// None where the posting names a line that was never declared.
+    pub booking: Option<Booking>,
     pub amount: Amount,
 }
 
+/// What a line does to whom.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Booking {
+    pub account: AccountId,
+    pub side: Side,
+    pub currency: Currency,
+}
+
 impl Line {
-    /// A line that was booked.
-    pub(super) fn new(line: i32, amount: &Money) -> Self {
-        Line { line, amount: amount.amount }
+    /// A line of this account.
+    pub(super) fn new(line: i32, account: &AccountId, side: Side, amount: &Money) -> Self {
+        let booking = Booking { account: account.clone(), side, currency: amount.currency };
+        Line { line, booking: Some(booking), amount: amount.amount }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.booking {
+            Some(Booking { account, side, currency }) => {
+                write!(f, "{}: {account} {side:?} {} {currency}", self.line, self.amount)
+            }
+            None => write!(f, "{}: of no leg, {}", self.line, self.amount),
+        }
     }
 }
 

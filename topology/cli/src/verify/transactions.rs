@@ -172,7 +172,8 @@ fn on_vote(cases: &mut Cases, at: VoteAt, vote: Vote) {
         }
         Vote::LegPosted(posted) => {
             leg.posted(posted);
-            let line = |entry: &EntryRef| (Line::new(entry.line, &entry.amount), entry.hash);
+            let line =
+                |entry: &EntryRef| (Line::new(entry.line, &posted.account_id, entry.side, &entry.amount), entry.hash);
             case.booked.entry(posted.posting).or_default().extend(posted.entries.iter().map(line));
         }
     }
@@ -196,7 +197,7 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, judged: bool, po
     }
     let case = cases.entry(posted.transaction_id.as_str().to_owned()).or_default();
     case.judged |= judged;
-    let line = |line: &JournalLine| (Line::new(line.line, &line.amount), line.hash);
+    let line = |line: &JournalLine| (Line::new(line.line, &line.account_id, line.side, &line.amount), line.hash);
     if case.journals.insert(posted.posting, posted.lines.iter().map(line).collect()).is_some() {
         let detail = format!("posting {} is in the journal twice", posted.posting);
         report.violation("booked once", at, &posted.transaction_id, detail);

@@ -11,7 +11,7 @@ use tributary_graph::{ACCOUNTS_VOTES, TRANSACTIONS_EVENTS, ledger, transaction};
 use tributary_schemas::AccountId;
 use tributary_schemas::transactions::PostLine;
 
-use super::lines::{Line, sorted};
+use super::lines::{Booking, Line, sorted};
 use super::tasks::Reached;
 use super::transactions::{Case, Leg};
 use super::{ACROSS, Report};
@@ -122,10 +122,18 @@ fn postings(told: &mut Told<'_>, case: &Case, ordinals: &BTreeSet<i32>, of_ledge
 }
 
 impl Case {
-    /// The lines of a posting as the transaction decided them.
+    /// The lines of a posting as the transaction decided them: amounts at the posting, all else at the beginning.
     fn decided(&self, posting: i32) -> Vec<Line> {
         let lines = self.postings.get(&posting).map(|posting| posting.lines.as_slice()).unwrap_or_default();
-        let line = |decided: &PostLine| Line { line: decided.line, amount: decided.amount };
+        let line = |decided: &PostLine| {
+            let leg = usize::try_from(decided.line).ok().and_then(|at| self.declared.get(at));
+            let booking = leg.map(|leg| Booking {
+                account: leg.account_id.clone(),
+                side: leg.side,
+                currency: leg.amount.currency,
+            });
+            Line { line: decided.line, booking, amount: decided.amount }
+        };
         let mut lines: Vec<Line> = lines.iter().map(line).collect();
         lines.sort_unstable();
         lines
