@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use tributary_cli::decode::Decoder;
 use tributary_cli::source::Source;
 use tributary_cli::verify::{LAWS, Report, States, Violation, verify};
-use tributary_flow::{DEAD_LETTERS, Log, Node, Store};
+use tributary_flow::{DEAD_LETTERS, Log, Node, Store, partition_of};
 use tributary_graph::{
     ACCOUNTS_EVENTS, ACCOUNTS_VOTES, LEDGER_ENTRIES, LEDGER_EVENTS, LEDGER_JOURNAL, TRANSACTIONS_EVENTS,
     TRANSACTIONS_LEGS,
@@ -81,6 +81,8 @@ fn is_last_entry(entry: &Entry) -> bool {
 type Case = (&'static str, fn(&mut Tampered<'_>));
 
 const CASES: &[Case] = &[
+    ("alarm", |log| incomplete(log, "9")),
+    ("alarm", |log| incomplete(log, "of no number")),
     ("alarm", |log| {
         let transaction_id = TransactionId::parse("parts").expect("an id");
         let alarm = LedgerAlarm { transaction_id, code: "imbalance".into(), values: Default::default() };
@@ -248,6 +250,14 @@ fn turn(side: &mut Side) {
     *side = if *side == Side::Debit { Side::Credit } else { Side::Debit };
 }
 
+/// Appends the alarm that a posting is incomplete.
+fn incomplete(log: &mut Tampered<'_>, posting: &str) {
+    let mut alarm = LedgerAlarm::new(TransactionId::parse("parts").expect("an id"), "incomplete");
+    alarm.values.insert("posting".to_owned(), posting.to_owned());
+    let partition = partition_of(b"parts", log.partitions());
+    log.append(&LEDGER_EVENTS, partition as usize, &LedgerEvent::from(alarm));
+}
+
 /// Takes the last byte of a topic's first record.
 fn cut(log: &mut Tampered<'_>, topic: &'static str) {
     let first = log.records(topic).iter_mut().flatten().next().expect("a record");
@@ -342,6 +352,16 @@ fn a_chain_that_was_rewritten_and_hashed_again_is_found_without_any_state() -> R
     })?;
     let laws: BTreeSet<_> = with_states.iter().map(|violation| violation.law).collect();
     ensure!(laws == BTreeSet::from(["booked", "state", "view"]), "{with_states:?}");
+    Ok(())
+}
+
+#[test]
+fn an_alarm_of_a_posting_that_came_after_all_is_counted_and_no_violation() -> Result<()> {
+    let bench = Bench::new()?;
+    let mut log = Tampered::new(bench.source.log.as_ref());
+    incomplete(&mut log, "1");
+    let report = bench.verify(&log, true)?;
+    ensure!(report.violations.is_empty() && report.counts["alarms"] == 1, "{:?}", report.violations);
     Ok(())
 }
 

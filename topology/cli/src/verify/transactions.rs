@@ -33,6 +33,8 @@ pub(super) struct Case {
     pub journals: BTreeMap<i32, Booked>,
     pub booked: BTreeMap<i32, Booked>,
     pub legs: BTreeMap<String, Leg>,
+    /// Alarms of postings that were incomplete, each with its place.
+    pub incomplete: Vec<(String, LedgerAlarm)>,
     /// The offsets after its last event and its last vote.
     pub events: u64,
     pub votes: u64,
@@ -107,10 +109,10 @@ fn gather(audit: &mut Audit<'_>, partition: u32, entries: &mut Entries) -> Resul
             Err(error) => report.violation("decodable", at, "a journal record", error),
         }
     })?;
-    audit.visit(&LEDGER_EVENTS, partition, |report, decoder, record, _| {
+    audit.visit(&LEDGER_EVENTS, partition, |report, decoder, record, judged| {
         let at = place(&LEDGER_EVENTS, partition, record.offset);
         match decoder.body::<LedgerEvent>(&LEDGER_EVENTS, &record) {
-            Ok((_, LedgerEvent::LedgerAlarm(alarm))) => on_alarm(report, at, &alarm),
+            Ok((_, LedgerEvent::LedgerAlarm(alarm))) => on_alarm(report, &mut cases, at, judged, alarm),
             Err(error) => report.violation("decodable", at, "an alarm", error),
         }
     })?;
@@ -204,9 +206,14 @@ fn on_journal(report: &mut Report, cases: &mut Cases, at: &str, judged: bool, po
     }
 }
 
-fn on_alarm(report: &mut Report, at: String, alarm: &LedgerAlarm) {
+fn on_alarm(report: &mut Report, cases: &mut Cases, at: String, judged: bool, alarm: LedgerAlarm) {
     report.count("alarms", 1);
     if alarm.code != "incomplete" {
         report.violation("alarm", at, &alarm.transaction_id, format!("{}: {:?}", alarm.code, alarm.values));
+    } else if judged {
+        // What was missing may have come since.
+        let case = cases.entry(alarm.transaction_id.as_str().to_owned()).or_default();
+        case.judged = true;
+        case.incomplete.push((at, alarm));
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn judge(
     of_ledger: &Reached,
 ) {
     let told = &mut Told { report, place: format!("partition {partition}"), subject: format!("transaction {id}") };
+    alarms(told, case);
     match case.initiated {
         1 => {}
         0 if !case.judged => told.report.uncompared("transactions", ACROSS),
@@ -71,6 +72,17 @@ fn ended(end: &str) -> &'static str {
         "failed" => "transactions failed",
         "cancelled" => "transactions cancelled",
         _ => "transactions expired",
+    }
+}
+
+/// An alarm stands until the posting that it is about is in the journal.
+fn alarms(told: &mut Told<'_>, case: &Case) {
+    for (at, alarm) in &case.incomplete {
+        let posting = alarm.values.get("posting").and_then(|posting| posting.parse().ok());
+        if !posting.is_some_and(|posting: i32| case.journals.contains_key(&posting)) {
+            let detail = format!("incomplete, and still so: {:?}", alarm.values);
+            told.report.violation("alarm", at, &alarm.transaction_id, detail);
+        }
     }
 }
 
