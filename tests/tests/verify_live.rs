@@ -11,7 +11,7 @@ use tributary_cli::load::{self, Plan};
 use tributary_cli::up::embedded;
 use tributary_cli::verify::{Report, States, verify};
 use tributary_cli::wiring::Schemas;
-use tributary_flow::Log;
+use tributary_flow::{Log, Node, Store};
 use tributary_sim::SimOptions;
 use tributary_tests::history::config;
 use tributary_tests::moving::History;
@@ -105,6 +105,42 @@ fn a_store_of_another_epoch_is_not_compared_and_that_is_told() -> Result<()> {
     })?;
     ensure!(older > 0 && newer > 0, "{older} older and {newer} newer stores were told of");
     Ok(())
+}
+
+/// Stores that have lost their accounts and nothing else.
+struct Hollow<'a>(&'a dyn States);
+
+struct Headless<'a>(&'a dyn Store);
+
+impl States for Hollow<'_> {
+    fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool> {
+        self.0.with_state(node, partition, &mut |store| read(&Headless(store)))
+    }
+}
+
+impl Store for Headless<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key).filter(|_| key.first() != Some(&b'h'))
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut tributary_flow::store::Visit<'_>) {
+        if from.first() != Some(&b'h') {
+            self.0.scan(from, to, reverse, visit);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_has_lost_all_its_accounts_is_found() -> Result<()> {
+    each(|history| {
+        let last = history.at(history.moments() - 1);
+        let found = audit(&last, &Hollow(&last))?.violations;
+        for law in ["state", "view"] {
+            let told = found.iter().any(|violation| violation.law == law && violation.detail.starts_with("0 accounts"));
+            ensure!(told, "{law}: {found:?}");
+        }
+        Ok(())
+    })
 }
 
 #[test]
