@@ -12,7 +12,7 @@ use tributary_cli::up::embedded;
 use tributary_cli::verify::{Report, States, verify};
 use tributary_cli::wiring::Schemas;
 use tributary_flow::{Log, Node, Store};
-use tributary_sim::SimOptions;
+use tributary_sim::{Hops, SimOptions};
 use tributary_tests::history::config;
 use tributary_tests::moving::History;
 use tributary_tests::scenario::Scenario;
@@ -33,11 +33,16 @@ fn sound(log: &dyn Log, states: &dyn States) -> Result<Report> {
 /// Every scenario, with a process per node and with all in one, a command at a time and one upon another.
 fn each(mut with: impl FnMut(&History) -> Result<()>) -> Result<()> {
     for scenario in Scenario::all()? {
-        for (fused, placements, patience) in [(false, apart(), 3), (false, apart(), 40), (true, together(), 1)] {
+        for (hops, placements, patience) in [
+            (Hops::Apart, apart(), 3),
+            (Hops::Apart, apart(), 40),
+            (Hops::Foreseen, together(), 3),
+            (Hops::Owned, together(), 1),
+        ] {
             let faults =
                 SimOptions { duplicate_commands: true, misroute_commands: true, ..SimOptions::new(7, 3, placements) };
-            let history = History::record(&scenario, SimOptions { fused, ..faults }, patience)?;
-            with(&history).with_context(|| format!("{} fused {fused} patience {patience}", scenario.file()))?;
+            let history = History::record(&scenario, SimOptions { hops, ..faults }, patience)?;
+            with(&history).with_context(|| format!("{} hops {hops:?} patience {patience}", scenario.file()))?;
         }
     }
     Ok(())
