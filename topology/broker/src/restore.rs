@@ -197,9 +197,12 @@ impl Restore<'_> {
             if met > 0 {
                 last = Instant::now();
             } else if last.elapsed() > PATIENCE {
+                let (node, partition) = behind[0];
+                let Open { row, end } = &open[&(node, partition)];
                 return Err(Trouble::Again(format!(
-                    "the changelog of {:?} gives nothing and is not at its end",
-                    behind.first()
+                    "{}[{partition}] gives nothing from {} on and ends at {end}: a transaction is open there; where it stays \
+                     so, `kafka-transactions.sh find-hanging` names it",
+                    names[node], row.changelog
                 )));
             }
             if told.elapsed() > Duration::from_secs(5) {
