@@ -5,6 +5,9 @@
 //! neither us nor whoever has them now. So the coordinator is asked once per assignment: where it is stable, gives our
 //! member the same partitions, and our credentials were the same before and after, the two belong together; and where
 //! it has gone on since, the credentials are refused.
+//!
+//! A coordinator that dies in the middle of our joining may have given us two member ids, and then calls us fenced, by
+//! ourselves. So it is also asked who holds our slot, and each process joins under a client id of its own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,6 +36,15 @@ pub(crate) fn is_confirmed(
     };
     let given = found.members().iter().find(|found| found.id() == member).and_then(|found| decode(found.assignment()?));
     Ok(given.as_ref() == Some(assigned))
+}
+
+/// The client ids of those that the coordinator has for the static member `instance` of `group`: at most one.
+pub(crate) fn holders(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<Vec<String>, KafkaError> {
+    let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
+    let members = groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
+    // A broker names a static member after its instance, a dash and 36 characters of its own.
+    let ours = |id: &str| id.strip_prefix(instance).is_some_and(|rest| rest.starts_with('-') && rest.len() == 37);
+    Ok(members.filter(|member| ours(member.id())).map(|member| member.client_id().to_owned()).collect())
 }
 
 /// A member's assignment as the classic protocol writes it: version, topics with partitions, user data.

@@ -85,7 +85,7 @@ impl Driver {
             self.producer = None;
         }
         match error.fault {
-            Fault::SlotFenced => Trouble::Stop(Failure::Fenced(self.options.slot.clone())),
+            Fault::SlotFenced => self.fenced(),
             Fault::TooLarge => Trouble::Stop(Failure::TooLarge(error.text)),
             Fault::ProducerFenced => {
                 self.wait_until = Instant::now() + CONFIRM;
@@ -113,7 +113,7 @@ impl Driver {
         }
         self.shared.beat("writing stores");
         self.stores.write(epoch::batches(commit, &owned.rows))?;
-        self.failures = 0;
+        (self.failures, self.fences) = (0, 0);
         self.shared.committed(took);
         Ok(())
     }

@@ -13,7 +13,7 @@ use tributary_flow::{Engine, Foresight, Input, Node, Timestamp, TopicRef};
 
 use crate::ends::Ends;
 use crate::epoch::{self, Own};
-use crate::membership::Partitions;
+use crate::membership::{self, Partitions};
 use crate::native::{Consumer, Fault, Group, Met, NativeError, Producer, Rebalance};
 use crate::restore::{TaskAt, Trouble};
 use crate::shared::{Failure, Shared};
@@ -38,6 +38,10 @@ const REPORT: Duration = Duration::from_millis(200);
 /// Everything the thread has.
 pub(crate) struct Driver {
     options: Options,
+    /// By which the coordinator tells this process from another with its slot.
+    client_id: String,
+    /// How often the coordinator has fenced us by ourselves since we last ran.
+    fences: u32,
     nodes: Vec<&'static Node>,
     make: MakeTasks,
     inputs: BTreeMap<&'static str, TopicRef>,
@@ -62,6 +66,9 @@ pub(crate) struct Driver {
 /// How long nothing may run before the group is joined again, and how often.
 const IDLE_BOUND: Duration = Duration::from_secs(12);
 const REJOINS: u32 = 10;
+
+/// How often in a row we may have fenced ourselves.
+const FENCES: u32 = 20;
 
 /// An input partition, by topic name.
 type InputAt = (&'static str, u32);
@@ -94,7 +101,9 @@ impl Driver {
         ends: Arc<Ends>,
         shared: Arc<Shared>,
     ) -> Result<Self, NativeError> {
-        let consumer = Consumer::new(&options.consumer())?;
+        // Unique enough: of two processes with our slot, one would have to have our id and be as old as we to the microsecond.
+        let client_id = format!("{}.{}.{:x}", options.transactional_id(), std::process::id(), (options.clock)().0);
+        let consumer = Consumer::new(&options.consumer(&client_id))?;
         let reader = Consumer::new(&crate::settings::reader(&options.brokers, &options.client, "read_committed"))?;
         let inputs = nodes.iter().flat_map(|node| node.inputs).map(|topic| (topic.name, *topic)).collect();
         let topics = epoch::own_topics(&nodes);
@@ -104,6 +113,8 @@ impl Driver {
             .map_err(|error| NativeError { text: error.to_string(), fault: Fault::Other })?;
         Ok(Driver {
             options,
+            client_id,
+            fences: 0,
             nodes,
             make,
             inputs,
@@ -172,7 +183,7 @@ impl Driver {
         let caught_up = self.owned.as_mut().is_some_and(|owned| owned.is_caught_up());
         let (inputs, failed) = self.consume();
         if self.consumer.is_fenced() {
-            return Err(Trouble::Stop(Failure::Fenced(self.options.slot.clone())));
+            return Err(self.fenced());
         }
         if self.rebalanced() {
             return Err(Trouble::Rebalanced); // What was read is read again from the positions.
@@ -248,6 +259,34 @@ impl Driver {
             );
         }
         any
+    }
+
+    /// What to do where the coordinator calls us fenced: stop if another process holds our slot, and join anew if it is we
+    /// ourselves. A client that was fenced is of no use any more.
+    fn fenced(&mut self) -> Trouble {
+        self.let_go();
+        self.fences += 1;
+        let stop = || Trouble::Stop(Failure::Fenced(self.options.slot.clone()));
+        let (group, instance) = (self.options.group(), self.options.transactional_id());
+        match membership::holders(&self.admin, &group, &instance) {
+            Ok(holders) if holders.iter().any(|holder| *holder != self.client_id) => stop(),
+            Ok(_) if self.fences > FENCES => stop(),
+            Ok(_) => match Consumer::new(&self.options.consumer(&self.client_id)) {
+                Ok(consumer) => {
+                    self.assigned = None;
+                    self.consumer = consumer;
+                    match self.consumer.subscribe(self.inputs.keys().copied()) {
+                        Ok(()) => Trouble::Again("the coordinator took us for another: joining anew".into()),
+                        Err(error) => Trouble::Again(error.text),
+                    }
+                }
+                Err(error) => Trouble::Again(error.text),
+            },
+            Err(error) => {
+                std::thread::sleep(IDLE);
+                Trouble::Again(format!("who holds our slot is not known: {error}"))
+            }
+        }
     }
 
     /// Joins the group again where nothing runs for long: a coordinator or a client that has just come up may have known
