@@ -138,7 +138,7 @@ impl Cursor {
                 Met::End { topic: of, partition: at, offset } if of == topic && at == partition => {
                     *ended = offset.max(*ended)
                 }
-                Met::Failed(error) => failed = Some(error),
+                Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
                 Met::Record(_) | Met::End { .. } => {}
             });
             if let Some(error) = failed.take()

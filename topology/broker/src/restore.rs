@@ -179,7 +179,7 @@ impl Restore<'_> {
                     };
                     task.row.changelog = task.row.changelog.max(offset.min(task.end));
                 }
-                Met::Failed(error) => failed = Some(error),
+                Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
             });
             if foreign.is_some() {
                 return Ok(foreign);

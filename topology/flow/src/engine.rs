@@ -110,6 +110,17 @@ impl Engine {
         lowest.into_values().collect()
     }
 
+    /// Behind the last record of an input partition that any task has applied.
+    pub fn furthest(&mut self, stores: &dyn Stores, topic: &str, partition: u32) -> u64 {
+        let readers = self.readers.iter().find(|((name, at), _)| *name == topic && *at == partition);
+        let readers = readers.map_or(&[][..], |(_, readers)| readers);
+        let position = |(index, port): &(usize, usize)| {
+            let task = &mut self.slots[*index].task;
+            task.position(stores.store(task.node(), partition), *port)
+        };
+        readers.iter().map(position).max().unwrap_or(0)
+    }
+
     /// When the next timer of any running task may be due.
     pub fn next_timer(&mut self, stores: &dyn Stores) -> Option<Timestamp> {
         let running = self.slots.iter_mut().filter(|slot| slot.halted.is_none());

@@ -181,7 +181,7 @@ impl Driver {
         self.shared.beat("reading");
         // Asked before reading: what this turn reads is applied only after its timers.
         let caught_up = self.owned.as_mut().is_some_and(|owned| owned.is_caught_up());
-        let (inputs, failed) = self.consume();
+        let (inputs, failed, again) = self.consume();
         if self.consumer.is_fenced() {
             return Err(self.fenced());
         }
@@ -191,6 +191,7 @@ impl Driver {
         if let Some(error) = failed {
             match error.fault {
                 Fault::OffsetLost => return Err(Trouble::Stop(Failure::Log(error.text))),
+                _ if again => return Err(Trouble::Again(error.text)),
                 _ => tracing::warn!("reading: {error}"),
             }
         }
@@ -208,9 +209,9 @@ impl Driver {
     }
 
     /// Reads what there is, or waits until something comes, a timer is due, or a moment has passed.
-    fn consume(&mut self) -> (Vec<Input>, Option<NativeError>) {
+    fn consume(&mut self) -> (Vec<Input>, Option<NativeError>, bool) {
         let mut inputs = Vec::new();
-        let mut failed = None;
+        let (mut failed, mut again) = (None, false);
         let now = (self.options.clock)();
         let due = self
             .owned
@@ -218,7 +219,7 @@ impl Driver {
             .and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(&*self.stores))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
         let wait = due.map_or(IDLE, |due| until(due).min(IDLE));
-        let (topics, mut owned) = (&self.inputs, self.owned.as_mut());
+        let (topics, stores, mut owned) = (&self.inputs, &self.stores, self.owned.as_mut());
         self.consumer.consume(wait, self.options.max_batch, &mut |met| match met {
             Met::Record(record) => {
                 let Some(topic) = topics.get(record.topic) else { return };
@@ -238,9 +239,15 @@ impl Driver {
                     owned.foresight.met_end(topic, partition, last.min(offset)..offset);
                 }
             }
+            Met::Cut { topic, partition, end, error } => {
+                // Only what was applied counts: what was read and not applied is read again.
+                let applied = owned.as_mut().map_or(0, |owned| owned.engine.furthest(&**stores, topic, partition));
+                failed = Some(if applied <= end { NativeError { fault: Fault::Other, ..error } } else { error });
+                again |= applied <= end;
+            }
             Met::Failed(error) => failed = Some(error),
         });
-        (inputs, failed)
+        (inputs, failed, again)
     }
 
     /// Takes up what the group decided.

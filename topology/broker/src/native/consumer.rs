@@ -31,6 +31,15 @@ pub(crate) enum Met<'a> {
         partition: u32,
         offset: u64,
     },
+    /// The client believes that the log was cut at `end`, below where it reads, and reads this partition no more. It errs
+    /// where it has read a new leader's first records before it heard of the new leader: it then holds them for the old
+    /// one's (librdkafka 2.12, seen after kills of a broker). What was applied below `end` is certain all the same.
+    Cut {
+        topic: &'a str,
+        partition: u32,
+        end: u64,
+        error: NativeError,
+    },
     Failed(NativeError),
 }
 
@@ -125,6 +134,13 @@ pub(crate) struct Consumer {
 
 // A client of librdkafka may be used from any thread.
 unsafe impl Send for Consumer {}
+
+/// Where the log was cut, out of the client's own words: it tells it in no other way.
+fn cut(code: Code, said: &str) -> Option<u64> {
+    let rest =
+        said.split_once("broker end offset is ").filter(|_| code == Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)?.1;
+    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+}
 
 extern "C" fn rebalance(
     client: *mut sys::rd_kafka_t,
@@ -223,10 +239,12 @@ impl Consumer {
                 code => {
                     let place =
                         if topic.is_empty() { String::new() } else { format!("{topic}[{partition}]@{offset}: ") };
-                    Met::Failed(NativeError::new(
-                        self.fatal().unwrap_or(code),
-                        place + &text(sys::rd_kafka_message_errstr(seen)),
-                    ))
+                    let said = text(sys::rd_kafka_message_errstr(seen));
+                    let error = NativeError::new(self.fatal().unwrap_or(code), place + &said);
+                    match cut(code, &said) {
+                        Some(end) => Met::Cut { topic, partition, end, error },
+                        None => Met::Failed(error),
+                    }
                 }
             });
             sys::rd_kafka_message_destroy(message);
@@ -293,5 +311,19 @@ impl Drop for Consumer {
             sys::rd_kafka_destroy_flags(self.client, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
             drop(Box::from_raw(self.told));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_log_was_cut_is_read_out_of_what_the_client_says() {
+        let said = "Partition log truncation detected at offset 2139 (leader epoch 0): broker end offset is 2138 (offset \
+                    leader epoch 0). Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
+        assert_eq!(cut(Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, said), Some(2138));
+        assert_eq!(cut(Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, "something else"), None);
+        assert_eq!(cut(Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, said), None);
     }
 }
