@@ -69,7 +69,9 @@ impl Foresight {
             return true;
         }
         // What is aborted stays in the log, with a marker behind it: nothing is known of any partition that it is in.
-        placed(records, offsets).for_each(|(at, _)| drop(self.known.remove(&at)));
+        for (at, _) in placed(records, offsets) {
+            self.known.remove(&at);
+        }
         self.others.extend(wrong.into_iter().map(|at| (at, self.commits + PAUSE)));
         false
     }
