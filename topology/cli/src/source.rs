@@ -1,9 +1,10 @@
 //! The log and the state that tools read, wherever they lie: a folder of the embedded driver, or a Kafka cluster with this
 //! machine's stores.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tributary_embedded::EmbeddedReader;
 use tributary_flow::{Log, Node, Registry, Store};
 
@@ -27,6 +28,12 @@ impl Source {
         match &config.brokers {
             Some(_) => crate::kafka::source(config),
             None => {
+                if kafka_keeps(&config.data) && !embedded_keeps(&config.data) {
+                    bail!(
+                        "{} holds the data of `up --kafka`: start it, and give --brokers with the address that it prints",
+                        config.data.display()
+                    );
+                }
                 let reader = EmbeddedReader::open(&config.data).with_context(|| {
                     format!(
                         "{} holds no embedded log: give --data, or --brokers for a Kafka cluster",
@@ -38,6 +45,16 @@ impl Source {
             }
         }
     }
+}
+
+/// Whether `up --kafka` or a node on Kafka keeps data in this folder.
+pub fn kafka_keeps(folder: &Path) -> bool {
+    ["kafka", "state"].iter().any(|name| folder.join(name).is_dir())
+}
+
+/// Whether the embedded driver keeps its data in this folder: `CURRENT` is where RocksDB names what it reads first.
+pub fn embedded_keeps(folder: &Path) -> bool {
+    folder.join("CURRENT").is_file()
 }
 
 /// The schemas that the settings name.

@@ -13,7 +13,7 @@ use tributary_flow::{Log, Platform, Registry, Task};
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::load::{self, Plan};
-use crate::source::registry;
+use crate::source::{embedded_keeps, kafka_keeps, registry};
 use crate::{audit, kafka, wiring};
 
 /// What `up` is asked for.
@@ -72,6 +72,15 @@ pub fn embedded(config: &Config) -> Result<Running> {
 /// Runs until SIGTERM or SIGINT.
 pub fn up(config: &Config, args: &Up) -> Result<()> {
     let started = Instant::now();
+    let folder = config.data.display();
+    if (args.kafka || config.brokers.is_some()) && embedded_keeps(&config.data) {
+        bail!(
+            "{folder} holds the embedded driver's data, which Kafka knows nothing of: choose another folder with --data"
+        );
+    }
+    if !args.kafka && config.brokers.is_none() && kafka_keeps(&config.data) {
+        bail!("{folder} holds the data of a driver on Kafka: choose another folder with --data, or give --kafka");
+    }
     // Kept to the end: dropped, it stops the servers it started.
     let managed =
         if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
@@ -81,6 +90,7 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
         None => embedded(config)?,
     };
     serve(config, running, |running, url| {
+        wait_for_tasks(running)?;
         println!("Tributary is up in {:.1?}: {url}", started.elapsed());
         match running.platform.driver() {
             "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
@@ -90,6 +100,8 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
                     "Driver {driver}: {}",
                     managed.as_ref().map_or_else(brokers, |managed| managed.summary.clone())
                 );
+                let at = config.brokers.as_deref().unwrap_or_default();
+                println!("Audit it with: tributary --brokers {at} --data {} verify", config.data.display());
             }
         }
         if args.demo {
@@ -100,6 +112,19 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
         );
         Ok(!args.once)
     })
+}
+
+/// Waits until the driver runs its tasks, which on Kafka takes a moment; not longer than a group takes to settle, for a member
+/// more than there are partitions rightly runs none.
+fn wait_for_tasks(running: &Running) -> Result<()> {
+    let since = Instant::now();
+    while running.platform.tasks().is_empty() && since.elapsed() < Duration::from_secs(15) {
+        if let Some(failure) = (running.failure)() {
+            bail!("{failure}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// Serves the API over a running driver until a signal; `ready` runs once it answers and says whether to go on.
