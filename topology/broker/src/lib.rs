@@ -11,7 +11,7 @@
 //! again. A process that another has replaced, or whose store cannot be written, stops and says so: [`Broker::failure`].
 //!
 //! An assignment is taken up only once the coordinator confirms that it belongs to our generation, and a process stops for
-//! its slot's sake only once the coordinator names another that holds it (`membership.rs`).
+//! its slot's sake only once the coordinator says that another holds it (`membership.rs`).
 //!
 //! Hops are fused: a record goes to its readers in this process within the epoch that writes it, on a guess of its offset
 //! that is checked before the commit ([`tributary_flow::foresight`]).

@@ -7,7 +7,7 @@
 //! it has gone on since, the credentials are refused.
 //!
 //! A coordinator that dies in the middle of our joining may have given us two member ids, and then calls us fenced, by
-//! ourselves. So it is also asked who holds our slot, and each process joins under a client id of its own.
+//! ourselves. So it is also asked, after a while, whether anybody holds our slot.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,13 +38,14 @@ pub(crate) fn is_confirmed(
     Ok(given.as_ref() == Some(assigned))
 }
 
-/// The client ids of those that the coordinator has for the static member `instance` of `group`: at most one.
-pub(crate) fn holders(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<Vec<String>, KafkaError> {
+/// Whether the coordinator has a member for the static `instance` of `group`. Which process it is cannot be asked: the broker
+/// keeps the client id of the first.
+pub(crate) fn is_held(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<bool, KafkaError> {
     let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
-    let members = groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
-    // A broker names a static member after its instance, a dash and 36 characters of its own.
-    let ours = |id: &str| id.strip_prefix(instance).is_some_and(|rest| rest.starts_with('-') && rest.len() == 37);
-    Ok(members.filter(|member| ours(member.id())).map(|member| member.client_id().to_owned()).collect())
+    let mut members = groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
+    // A broker names a static member after its instance, a dash and a random id, which holds no dot; ours do.
+    let ours = |id: &str| id.strip_prefix(instance).is_some_and(|rest| rest.starts_with('-') && !rest.contains('.'));
+    Ok(members.any(|member| ours(member.id())))
 }
 
 /// A member's assignment as the classic protocol writes it: version, topics with partitions, user data.

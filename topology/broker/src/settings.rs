@@ -32,10 +32,10 @@ impl Options {
         client(&self.brokers, &self.client, ours)
     }
 
-    /// The member of the group, under the client id of this process.
-    pub(crate) fn consumer(&self, client_id: &str) -> Settings {
+    /// The member of the group.
+    pub(crate) fn consumer(&self) -> Settings {
         let mut settings = self.settings([
-            ("client.id", client_id.to_owned()),
+            ("client.id", format!("{}.engine", self.transactional_id())),
             ("group.id", self.group()),
             ("group.instance.id", self.transactional_id()),
             // A member that joined before the brokers knew all topics learns of the rest by this, and joins again.

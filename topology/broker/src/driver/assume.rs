@@ -81,7 +81,7 @@ impl Driver {
     }
 
     /// That the assignment and our membership belong together.
-    fn confirm(&self) -> Result<(), Trouble> {
+    pub(super) fn confirm(&self) -> Result<(), Trouble> {
         self.shared.beat("confirming the assignment");
         let Some((assigned, group)) = &self.assigned else { return Ok(()) };
         let confirmed = membership::is_confirmed(&self.admin, &self.options.group(), group.member(), assigned);

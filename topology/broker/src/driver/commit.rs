@@ -1,15 +1,17 @@
 //! Running epochs and making them durable.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tributary_flow::engine::Ends;
+use tributary_flow::task::TaskCommit;
 use tributary_flow::{Commit, Epoch, Input, TopicRef};
 
 use super::{CONFIRM, Driver, INIT, Owned, TIMERS};
 use crate::ends::At;
 use crate::epoch::{self, Transaction, Written};
 use crate::native::{Fault, NativeError};
-use crate::restore::Trouble;
+use crate::restore::{TaskAt, Trouble};
 use crate::shared::Failure;
 use crate::store::Batches;
 
@@ -37,9 +39,12 @@ impl Driver {
             if !self.is_same_generation() {
                 return Err(Trouble::Again("the group has another generation".into()));
             }
+            // As of before the transaction: the coordinator then still took us for the owner, so what lies below is ours, or
+            // was restored. Later it may be another's, and the stores would be taken to hold it.
+            let ends = self.changelog_ends(&commit);
             let begun = Instant::now();
             match self.commit(&commit) {
-                Ok(Written::Committed) => return self.follow(&commit, begun),
+                Ok(Written::Committed) => return self.follow(&commit, &ends, begun),
                 Ok(Written::Elsewhere) => self.undo()?,
                 Err(error) => return Err(self.uncommitted(error)),
             }
@@ -95,8 +100,17 @@ impl Driver {
         }
     }
 
+    /// Where the changelogs of an epoch's tasks end, as last asked.
+    fn changelog_ends(&self, commit: &Commit) -> BTreeMap<TaskAt, u64> {
+        let end = |task: &TaskCommit| {
+            let known = self.ends.known(&self.topics[task.node.name].changelog, task.partition)?;
+            Some(((task.node.name, task.partition), known.end))
+        };
+        commit.tasks.iter().filter_map(end).collect()
+    }
+
     /// The stores follow what is committed.
-    fn follow(&mut self, commit: &Commit, begun: Instant) -> Result<(), Trouble> {
+    fn follow(&mut self, commit: &Commit, ends: &BTreeMap<TaskAt, u64>, begun: Instant) -> Result<(), Trouble> {
         let took = begun.elapsed();
         let Some(owned) = &mut self.owned else { return Ok(()) };
         let now = (self.options.clock)();
@@ -104,26 +118,29 @@ impl Driver {
             let at = (task.node.name, task.partition);
             let row = owned.rows.get_mut(&at).expect("invariant: every running task was restored");
             row.advanced = now;
-            if let Some(known) = self.ends.known(&self.topics[task.node.name].changelog, task.partition) {
-                row.changelog = row.changelog.max(known.end);
-            }
+            row.changelog = row.changelog.max(ends.get(&at).copied().unwrap_or(0));
             if let Some(lineage) = owned.lineages.remove(&at) {
                 row.lineage = lineage;
             }
         }
         self.shared.beat("writing stores");
         self.stores.write(epoch::batches(commit, &owned.rows))?;
-        (self.failures, self.fences) = (0, 0);
+        self.failures = 0;
         self.shared.committed(took);
         Ok(())
     }
 
     /// A clean stop: everything committed is in the stores, so their bounds are the ends.
     pub(super) fn rest(&mut self) {
-        let Some(owned) = &mut self.owned else { return };
+        let Some(owned) = &self.owned else { return };
         let asked: Vec<At> =
             owned.rows.keys().map(|(node, partition)| (self.topics[node].changelog.clone(), *partition)).collect();
         let Ok(bounds) = self.ends.ask(&asked) else { return };
+        // Asked after the ends: if we were frozen meanwhile, another may have written up to there.
+        if self.confirm().is_err() {
+            return self.let_go();
+        }
+        let Some(owned) = &mut self.owned else { return };
         let mut batches = Batches::default();
         for ((node, partition), row) in &mut owned.rows {
             let end = bounds.get(&(self.topics[node].changelog.clone(), *partition)).map_or(0, |bound| bound.end);

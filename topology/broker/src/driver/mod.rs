@@ -38,10 +38,6 @@ const REPORT: Duration = Duration::from_millis(200);
 /// Everything the thread has.
 pub(crate) struct Driver {
     options: Options,
-    /// By which the coordinator tells this process from another with its slot.
-    client_id: String,
-    /// How often the coordinator has fenced us by ourselves since we last ran.
-    fences: u32,
     nodes: Vec<&'static Node>,
     make: MakeTasks,
     inputs: BTreeMap<&'static str, TopicRef>,
@@ -67,8 +63,8 @@ pub(crate) struct Driver {
 const IDLE_BOUND: Duration = Duration::from_secs(12);
 const REJOINS: u32 = 10;
 
-/// How often in a row we may have fenced ourselves.
-const FENCES: u32 = 20;
+/// How long until a member without a heartbeat is certainly gone: twice the session's timeout.
+const LEFT: Duration = Duration::from_secs(13);
 
 /// An input partition, by topic name.
 type InputAt = (&'static str, u32);
@@ -101,9 +97,7 @@ impl Driver {
         ends: Arc<Ends>,
         shared: Arc<Shared>,
     ) -> Result<Self, NativeError> {
-        // Unique enough: of two processes with our slot, one would have to have our id and be as old as we to the microsecond.
-        let client_id = format!("{}.{}.{:x}", options.transactional_id(), std::process::id(), (options.clock)().0);
-        let consumer = Consumer::new(&options.consumer(&client_id))?;
+        let consumer = Consumer::new(&options.consumer())?;
         let reader = Consumer::new(&crate::settings::reader(&options.brokers, &options.client, "read_committed"))?;
         let inputs = nodes.iter().flat_map(|node| node.inputs).map(|topic| (topic.name, *topic)).collect();
         let topics = epoch::own_topics(&nodes);
@@ -113,8 +107,6 @@ impl Driver {
             .map_err(|error| NativeError { text: error.to_string(), fault: Fault::Other })?;
         Ok(Driver {
             options,
-            client_id,
-            fences: 0,
             nodes,
             make,
             inputs,
@@ -220,7 +212,9 @@ impl Driver {
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
         let wait = due.map_or(IDLE, |due| until(due).min(IDLE));
         let (topics, stores, mut owned) = (&self.inputs, &self.stores, self.owned.as_mut());
-        self.consumer.consume(wait, self.options.max_batch, &mut |met| match met {
+        // What was too much for one transaction is tried in smaller ones.
+        let most = (self.options.max_batch >> self.failures.min(10)).max(1);
+        self.consumer.consume(wait, most, &mut |met| match met {
             Met::Record(record) => {
                 let Some(topic) = topics.get(record.topic) else { return };
                 if let Some(owned) = &mut owned {
@@ -242,10 +236,10 @@ impl Driver {
             Met::Cut { topic, partition, end, error } => {
                 // Only what was applied counts: what was read and not applied is read again.
                 let applied = owned.as_mut().map_or(0, |owned| owned.engine.furthest(&**stores, topic, partition));
-                failed = Some(if applied <= end { NativeError { fault: Fault::Other, ..error } } else { error });
                 again |= applied <= end;
+                keep(&mut failed, if applied <= end { NativeError { fault: Fault::Other, ..error } } else { error });
             }
-            Met::Failed(error) => failed = Some(error),
+            Met::Failed(error) => keep(&mut failed, error),
         });
         (inputs, failed, again)
     }
@@ -268,32 +262,30 @@ impl Driver {
         any
     }
 
-    /// What to do where the coordinator calls us fenced: stop if another process holds our slot, and join anew if it is we
-    /// ourselves. A client that was fenced is of no use any more.
+    /// What to do where the coordinator calls us fenced: stop if another process holds our slot, and join anew if nobody does any
+    /// more. A member id of our own that we never heard of has no heartbeat and is gone by then; another process has one.
     fn fenced(&mut self) -> Trouble {
         self.let_go();
-        self.fences += 1;
-        let stop = || Trouble::Stop(Failure::Fenced(self.options.slot.clone()));
-        let (group, instance) = (self.options.group(), self.options.transactional_id());
-        match membership::holders(&self.admin, &group, &instance) {
-            Ok(holders) if holders.iter().any(|holder| *holder != self.client_id) => stop(),
-            Ok(_) if self.fences > FENCES => stop(),
-            Ok(_) => match Consumer::new(&self.options.consumer(&self.client_id)) {
-                Ok(consumer) => {
-                    self.assigned = None;
-                    self.consumer = consumer;
-                    match self.consumer.subscribe(self.inputs.keys().copied()) {
-                        Ok(()) => Trouble::Again("the coordinator took us for another: joining anew".into()),
-                        Err(error) => Trouble::Again(error.text),
-                    }
-                }
+        self.shared.beat("waiting to learn who holds the slot");
+        let since = Instant::now();
+        while since.elapsed() < LEFT && !self.shared.is_stopping() {
+            std::thread::sleep(IDLE);
+        }
+        match membership::is_held(&self.admin, &self.options.group(), &self.options.transactional_id()) {
+            Ok(true) => Trouble::Stop(Failure::Fenced(self.options.slot.clone())),
+            Ok(false) => match self.join_anew() {
+                Ok(()) => Trouble::Again("the coordinator took us for another: joining anew".into()),
                 Err(error) => Trouble::Again(error.text),
             },
-            Err(error) => {
-                std::thread::sleep(IDLE);
-                Trouble::Again(format!("who holds our slot is not known: {error}"))
-            }
+            Err(error) => Trouble::Again(format!("who holds our slot is not known: {error}")),
         }
+    }
+
+    /// A client that was fenced is of no use any more.
+    fn join_anew(&mut self) -> Result<(), NativeError> {
+        self.assigned = None;
+        self.consumer = Consumer::new(&self.options.consumer())?;
+        self.consumer.subscribe(self.inputs.keys().copied())
     }
 
     /// Joins the group again where nothing runs for long: a coordinator or a client that has just come up may have known
@@ -352,6 +344,13 @@ impl Owned {
     fn is_caught_up(&mut self) -> bool {
         self.targets.retain(|at, target| self.read.get(at).is_none_or(|read| read < target));
         self.targets.is_empty()
+    }
+}
+
+/// Keeps what must stop the engine over what need not.
+fn keep(failed: &mut Option<NativeError>, error: NativeError) {
+    if failed.as_ref().is_none_or(|failed| failed.fault != Fault::OffsetLost) {
+        *failed = Some(error);
     }
 }
 
