@@ -2,8 +2,8 @@
 //! call bounded, none that polls in slices.
 //!
 //! Why not the safe binding: its `flush`, and its `commit_transaction`, which calls it, wait in slices of 100 ms that do
-//! not return early, so that a commit takes seven times as long as it must. Here deliveries are reported as events and
-//! only where they fail, which lets librdkafka's own flush end with the last acknowledgement.
+//! not return early, so that a commit takes seven times as long as it must. Here deliveries are reported as events,
+//! each with the offset that the record got, and the wait ends with the last of them.
 //!
 //! A rebalance is answered within its callback with an assignment of nothing, and told to the caller; what to read, and
 //! from where, is assigned once the stores are ready. So a revocation never meets an open transaction: the engine is
