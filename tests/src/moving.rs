@@ -6,15 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use tributary_cli::verify::States;
 use tributary_cli::wiring::{self, Schemas};
-use tributary_flow::task::{Counters, Input, Produced, Stop, TaskCommit};
 use tributary_flow::time::DAY;
-use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, MemoryStore, Node, Store, Task, Timestamp};
+use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, MemoryStore, Node, Store, Timestamp};
 use tributary_graph::{NODES, TOPICS};
 use tributary_sim::{SimOptions, Simulation};
 
@@ -39,30 +38,25 @@ impl History {
     ///
     /// # Errors
     /// The scenario cannot be read or played.
-    pub fn record(scenario: &Scenario, options: SimOptions, patience: i64) -> Result<Self> {
-        let budget = Arc::new(AtomicI64::new(0));
-        let (setup, shared) = (wiring::setup(options.partitions, Arc::new(Schemas::compiled())), budget.clone());
-        let make = move |partition| -> Vec<Box<dyn Task>> {
-            let metered = |task| Box::new(Metered { task, budget: shared.clone() }) as Box<dyn Task>;
-            wiring::tasks(partition, &setup, &|_| true).into_iter().map(metered).collect()
-        };
-        let mut simulation = Simulation::new(options, make);
+    pub fn record(scenario: &Scenario, options: SimOptions, patience: u64) -> Result<Self> {
+        let setup = wiring::setup(options.partitions, Arc::new(Schemas::compiled()));
+        let mut simulation = Simulation::new(options, move |partition| wiring::tasks(partition, &setup, &|_| true));
         let mut moments = vec![Moment::of(&simulation)?];
         let start = instant(&scenario.start, Timestamp::default())?;
         simulation.advance((start.0 - simulation.now().0).max(0));
         for (number, step) in scenario.given()?.iter().enumerate() {
             submit(&mut simulation, step.command(number, start)?);
-            run(&mut simulation, &budget, i64::MAX, &mut moments)?;
+            run(&mut simulation, u64::MAX, &mut moments)?;
         }
         for (number, step) in scenario.steps.iter().enumerate() {
             let now = simulation.now();
             submit(&mut simulation, step.command(number + 1, now)?);
-            run(&mut simulation, &budget, patience, &mut moments)?;
+            run(&mut simulation, patience, &mut moments)?;
         }
-        run(&mut simulation, &budget, i64::MAX, &mut moments)?;
+        run(&mut simulation, u64::MAX, &mut moments)?;
         // What is held runs out.
         simulation.advance(400 * DAY);
-        run(&mut simulation, &budget, i64::MAX, &mut moments)?;
+        run(&mut simulation, u64::MAX, &mut moments)?;
         Ok(History { log: Snapshot::of(simulation.log())?, moments })
     }
 
@@ -97,15 +91,20 @@ fn submit(simulation: &mut Simulation, command: Option<Command>) {
 }
 
 /// Runs so many commits, or until all is quiet.
-fn run(simulation: &mut Simulation, budget: &AtomicI64, commits: i64, moments: &mut Vec<Moment>) -> Result<()> {
-    for _ in 0..commits {
-        budget.store(1, Ordering::SeqCst);
-        simulation.run_until_quiet()?;
-        moments.push(Moment::of(simulation)?);
-        if budget.swap(0, Ordering::SeqCst) > 0 {
-            break;
+fn run(simulation: &mut Simulation, commits: u64, moments: &mut Vec<Moment>) -> Result<()> {
+    let begun = simulation.commits();
+    let mut last = begun;
+    while simulation.turn()? {
+        // Between two transactions: time stands still at a moment, and an open one would stay open.
+        if simulation.commits() > last && simulation.is_settled() {
+            last = simulation.commits();
+            moments.push(Moment::of(simulation)?);
+            if last - begun >= commits {
+                return Ok(());
+            }
         }
     }
+    moments.push(Moment::of(simulation)?);
     Ok(())
 }
 
@@ -118,7 +117,7 @@ impl Moment {
         let ends = places.map(|(topic, partition)| Ok(((topic.clone(), partition), log.range(&topic, partition)?.end)));
         let ends = ends.collect::<Result<_, LogError>>()?;
         let tasks = NODES.iter().flat_map(|node| (0..log.partitions()).map(|partition| (node.name, partition)));
-        let store = |(node, partition)| Some(((node, partition), simulation.store(node, partition)?.clone()));
+        let store = |(node, partition)| Some(((node, partition), simulation.store(node, partition)?.rows()));
         Ok(Moment { ends, stores: tasks.filter_map(store).collect() })
     }
 }
@@ -190,61 +189,5 @@ impl States for Moving<'_> {
             read(store);
         }
         Ok(store.is_some())
-    }
-}
-
-/// A task that has nothing to do once the budget is spent.
-struct Metered {
-    task: Box<dyn Task>,
-    budget: Arc<AtomicI64>,
-}
-
-impl Metered {
-    fn is_spent(&self) -> bool {
-        self.budget.load(Ordering::SeqCst) <= 0
-    }
-}
-
-impl Task for Metered {
-    fn node(&self) -> &'static Node {
-        self.task.node()
-    }
-
-    fn partition(&self) -> u32 {
-        self.task.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.task.counters()
-    }
-
-    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        self.task.begin(store, wall);
-    }
-
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        if self.is_spent() { u64::MAX } else { self.task.position(store, port) }
-    }
-
-    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
-        if self.is_spent() { None } else { self.task.next_timer(store) }
-    }
-
-    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.task.fire(store, limit, out)
-    }
-
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.task.apply(store, port, input, out)
-    }
-
-    fn finish(&mut self) -> Option<TaskCommit> {
-        let commit = self.task.finish();
-        self.budget.fetch_sub(i64::from(commit.is_some()), Ordering::SeqCst);
-        commit
-    }
-
-    fn abort(&mut self) {
-        self.task.abort();
     }
 }

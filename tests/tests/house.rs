@@ -37,7 +37,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn may_know(folder: &str) -> Option<&'static [&'static str]> {
     match folder {
         "topology/flow" => Some(&[]),
-        "schemas" | "topology/broker" | "topology/embedded" | "topology/sim" => Some(&["tributary-flow"]),
+        "schemas" | "topology/embedded" | "topology/slot" => Some(&["tributary-flow"]),
+        "topology/broker" | "topology/sim" => Some(&["tributary-flow", "tributary-slot"]),
         "topology/graph" => Some(&["tributary-flow", "tributary-schemas"]),
         "topology/cli" | "tests" => None,
         // Processors and views: never each other, never a driver.

@@ -1,14 +1,12 @@
-//! The simulator as a driver of scenarios. A node that is not to run stands behind a closed gate: whatever waits for it
-//! waits in the log, and it catches up once the gate is opened.
+//! The simulator as a driver of scenarios. A node that is not to run is in no process: whatever waits for it waits in the
+//! log, and it catches up once it is in one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use tributary_cli::verify::States;
 use tributary_cli::wiring::{self, Schemas};
-use tributary_flow::task::{Counters, Input, Produced, Stop, TaskCommit};
-use tributary_flow::{Log, Node, Store, Task, Timestamp, TopicRef};
+use tributary_flow::{Log, Node, Store, Timestamp, TopicRef};
 use tributary_graph::NODES;
 use tributary_sim::{SimOptions, Simulation};
 
@@ -18,7 +16,7 @@ use super::{Driver, Scenario};
 pub struct Simulated {
     name: String,
     simulation: Simulation,
-    gates: Vec<(&'static str, Arc<AtomicBool>)>,
+    placements: Vec<Vec<&'static str>>,
 }
 
 /// Every node in one process, as the embedded driver runs them.
@@ -38,19 +36,11 @@ impl Simulated {
     #[must_use]
     pub fn new(options: SimOptions, scenario: &Scenario) -> Self {
         let name = format!("{options:?}");
-        let gates: Vec<_> = NODES.iter().map(|node| (node.name, Arc::new(AtomicBool::new(false)))).collect();
         let setup = wiring::setup(options.partitions, Arc::new(Schemas::compiled()));
-        let closed = gates.clone();
-        let make = move |partition| -> Vec<Box<dyn Task>> {
-            let gated = wiring::tasks(partition, &setup, &|_| true).into_iter().map(|task| {
-                let gate = closed.iter().find(|(name, _)| *name == task.node().name).map(|(_, gate)| gate.clone());
-                Box::new(Gated { task, closed: gate.unwrap_or_default() }) as Box<dyn Task>
-            });
-            gated.collect()
-        };
-        let mut simulated = Simulated { name, simulation: Simulation::new(options, make), gates };
-        simulated.close(&scenario.without);
-        simulated
+        let make = move |partition| wiring::tasks(partition, &setup, &|_| true);
+        let placements = options.placements.clone();
+        let options = SimOptions { placements: less(&placements, &scenario.without), ..options };
+        Simulated { name, simulation: Simulation::new(options, make), placements }
     }
 
     /// The simulation.
@@ -58,12 +48,13 @@ impl Simulated {
     pub fn simulation(&self) -> &Simulation {
         &self.simulation
     }
+}
 
-    fn close(&mut self, without: &[String]) {
-        for (name, closed) in &self.gates {
-            closed.store(without.iter().any(|wanted| wanted == name), Ordering::SeqCst);
-        }
-    }
+/// The placements without some nodes.
+fn less(placements: &[Vec<&'static str>], without: &[String]) -> Vec<Vec<&'static str>> {
+    let runs = |node: &&'static str| !without.iter().any(|name| name == node);
+    let placements = placements.iter().map(|nodes| nodes.iter().copied().filter(runs).collect::<Vec<_>>());
+    placements.filter(|nodes| !nodes.is_empty()).collect()
 }
 
 impl Driver for Simulated {
@@ -89,7 +80,7 @@ impl Driver for Simulated {
     }
 
     fn restart(&mut self, without: &[String]) -> Result<()> {
-        self.close(without);
+        self.simulation.place(less(&self.placements, without));
         Ok(())
     }
 
@@ -109,60 +100,5 @@ impl States for Simulated {
             read(store);
         }
         Ok(store.is_some())
-    }
-}
-
-/// A task that does nothing while its gate is closed.
-struct Gated {
-    task: Box<dyn Task>,
-    closed: Arc<AtomicBool>,
-}
-
-impl Gated {
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
-    }
-}
-
-impl Task for Gated {
-    fn node(&self) -> &'static Node {
-        self.task.node()
-    }
-
-    fn partition(&self) -> u32 {
-        self.task.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.task.counters()
-    }
-
-    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        self.task.begin(store, wall);
-    }
-
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        // Behind a closed gate there is nothing to read.
-        if self.is_closed() { u64::MAX } else { self.task.position(store, port) }
-    }
-
-    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
-        if self.is_closed() { None } else { self.task.next_timer(store) }
-    }
-
-    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        if self.is_closed() { Ok(()) } else { self.task.fire(store, limit, out) }
-    }
-
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        if self.is_closed() { Ok(()) } else { self.task.apply(store, port, input, out) }
-    }
-
-    fn finish(&mut self) -> Option<TaskCommit> {
-        self.task.finish()
-    }
-
-    fn abort(&mut self) {
-        self.task.abort();
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tributary_flow::platform::{Done, TaskStatus};
 use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Store, Task, TopicRef};
+use tributary_slot::{At, Failed, Failure};
 
-use crate::driver::Driver;
-use crate::ends::{At, Ends};
+use crate::ends::Ends;
 use crate::log::KafkaLog;
-use crate::native::NativeError;
-use crate::shared::{Commits, Failure, Shared};
+use crate::shared::{Commits, Shared};
+use crate::shell::Shell;
 use crate::store::NodeStores;
 use crate::submit::Submitter;
 use crate::{Options, StartError, admin};
@@ -51,8 +51,9 @@ impl Broker {
         let stores = NodeStores::open(&options.state_dir, nodes, options.partitions, options.cache_bytes)?;
         let mut broker = Self::connect(&options, nodes, Arc::new(stores))?;
         let (stores, ends, shared) = (broker.stores.clone(), broker.ends.clone(), broker.shared.clone());
-        let driver = Driver::new(options, nodes.to_vec(), make, stores, ends, shared).map_err(setting)?;
-        broker.engine = Mutex::new(Some(spawn("tributary-engine", move || driver.run())?));
+        let shell = Shell::new(options, stores, ends, shared).map_err(setting)?;
+        let nodes = nodes.to_vec();
+        broker.engine = Mutex::new(Some(spawn("tributary-engine", move || shell.run(nodes, make))?));
         broker.guard()?;
         Ok(broker)
     }
@@ -165,7 +166,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     spawned.map_err(|error| StartError::Setting(format!("no thread for {name}: {error}")))
 }
 
-fn setting(error: NativeError) -> StartError {
+fn setting(error: Failed) -> StartError {
     StartError::Setting(error.text)
 }
 

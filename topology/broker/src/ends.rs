@@ -4,42 +4,40 @@
 //! An end asked while an epoch is under way counts that epoch's records. That is right all the same: the engine writes
 //! a bound only together with an epoch that is committed, and asks for none in between.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::native::{Consumer, NativeError};
+use tributary_slot::{At, Bounds, Failed};
+
+use crate::native::Consumer;
 use crate::settings::{self, Settings};
 
 /// How long to wait for an answer.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// A partition by topic name.
-pub(crate) type At = (String, u32);
-
 /// Knows the read-uncommitted ends.
 pub(crate) struct Ends {
     client: Mutex<Consumer>,
     watched: Vec<At>,
-    known: RwLock<BTreeMap<At, Range<u64>>>,
+    known: RwLock<Bounds>,
 }
 
 impl Ends {
-    pub fn new(brokers: &str, passed: &Settings, watched: Vec<At>) -> Result<Self, NativeError> {
+    pub fn new(brokers: &str, passed: &Settings, watched: Vec<At>) -> Result<Self, Failed> {
         let client = Mutex::new(Consumer::new(&settings::reader(brokers, passed, "read_uncommitted"))?);
         Ok(Ends { client, watched, known: RwLock::default() })
     }
 
     /// Asks for everything watched.
-    pub fn refresh(&self) -> Result<(), NativeError> {
+    pub fn refresh(&self) -> Result<(), Failed> {
         let found = self.ask(&self.watched)?;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
     }
 
     /// Asks now.
-    pub fn ask(&self, partitions: &[At]) -> Result<BTreeMap<At, Range<u64>>, NativeError> {
+    pub fn ask(&self, partitions: &[At]) -> Result<Bounds, Failed> {
         ranges(&self.client.lock().unwrap_or_else(PoisonError::into_inner), partitions)
     }
 
@@ -51,9 +49,9 @@ impl Ends {
 }
 
 /// First offsets kept, and ends as the client's isolation sees them.
-pub(crate) fn ranges(client: &Consumer, partitions: &[At]) -> Result<BTreeMap<At, Range<u64>>, NativeError> {
+pub(crate) fn ranges(client: &Consumer, partitions: &[At]) -> Result<Bounds, Failed> {
     let list = || partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition));
-    let mut found: BTreeMap<At, Range<u64>> = BTreeMap::new();
+    let mut found: Bounds = Bounds::new();
     for (topic, partition, start) in client.offsets(list(), -2, BOUND)? {
         found.insert((topic, partition), start..start);
     }

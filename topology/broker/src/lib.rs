@@ -1,23 +1,11 @@
 //! Driver 1: Kafka and RocksDB, exactly once. The production engine.
 //!
-//! One process is a **slot**: one consumer of the placement's group, one transactional producer, one dedicated thread, one
-//! epoch at a time. An epoch's outputs, changelog, journal and offsets are one Kafka transaction; only once it is
-//! committed do the stores follow, so a store is never ahead of the log and at worst a little behind, from where
-//! it is rolled forward out of its changelog before anything runs. The position rows in the store are the authority on
-//! what has been read; the group's offsets are there to be fenced by.
+//! What one process decides is `tributary_slot`'s, and the same in the simulator; here is what it decides about: the clients
+//! (`native`), the stores (`store.rs`), whether the coordinator means us (`membership.rs`), a thread for it all
+//! (`shell.rs`), and the way in and out for everyone else ([`Broker`]). A process that another has replaced, or whose store
+//! cannot be written, stops and says so: [`Broker::failure`].
 //!
-//! Whatever goes wrong (a timeout, a fence, an unknown outcome, a broker that is gone) ends on the one path that a crash
-//! takes too: the producer is dropped, another initialised, the stores rolled forward, the inputs read from the positions
-//! again. A process that another has replaced, or whose store cannot be written, stops and says so: [`Broker::failure`].
-//!
-//! An assignment is taken up only once the coordinator confirms that it belongs to our generation, and a process stops for
-//! its slot's sake only once the coordinator says that another holds it (`membership.rs`).
-//!
-//! Hops are fused: a record goes to its readers in this process within the epoch that writes it, on a guess of its offset
-//! that is checked before the commit ([`tributary_flow::foresight`]).
-//!
-//! Deliberately absent in this version: hot standbys, regrouping of placements, and aborting a dead slot's
-//! transaction on behalf of it (its timeout of ten seconds does).
+//! Deliberately absent: decisions about epochs, fencing and restoring.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,23 +15,22 @@ use tributary_flow::Timestamp;
 
 pub mod admin;
 mod broker;
-mod driver;
 mod ends;
-mod epoch;
 mod log;
 mod membership;
 mod native;
-mod restore;
 mod settings;
 mod shared;
+mod shell;
 mod state;
 mod store;
 mod submit;
 
 pub use broker::{Broker, MakeTasks};
 pub use log::KafkaLog;
-pub use shared::{Commits, Failure};
+pub use shared::Commits;
 pub use state::StateReader;
+pub use tributary_slot::Failure;
 
 /// How to run.
 #[derive(Clone, Debug)]

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tributary_flow::{Log, LogError, Logged};
+use tributary_slot::Fault;
 
-use crate::native::{Consumer, Fault, Met, NativeError};
+use crate::native::{Consumer, Met};
 use crate::{ends, settings};
 
 /// How many partitions are read at once without beginning anew at each question.
@@ -38,12 +39,6 @@ struct Cursor {
     ended: u64,
     /// Read ahead and not yet asked for.
     ahead: std::collections::VecDeque<Logged>,
-}
-
-impl From<NativeError> for LogError {
-    fn from(error: NativeError) -> Self {
-        LogError(error.text)
-    }
 }
 
 impl KafkaLog {

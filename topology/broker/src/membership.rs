@@ -9,19 +9,17 @@
 //! A coordinator that dies in the middle of our joining may have given us two member ids, and then calls us fenced, by
 //! ourselves. So it is also asked, after a while, whether anybody holds our slot.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
 use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupList;
+use tributary_slot::{Failed, Fault, Partitions};
 
 use crate::submit::Context;
 
 /// How long the coordinator may take.
 const BOUND: Duration = Duration::from_secs(5);
-
-/// Partitions by topic name.
-pub(crate) type Partitions = BTreeSet<(String, u32)>;
 
 /// Whether the coordinator gives `member` of `group` exactly these partitions.
 pub(crate) fn is_confirmed(
@@ -29,8 +27,8 @@ pub(crate) fn is_confirmed(
     group: &str,
     member: &str,
     assigned: &Partitions,
-) -> Result<bool, KafkaError> {
-    let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
+) -> Result<bool, Failed> {
+    let groups = ask(admin, group)?;
     let Some(found) = groups.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else {
         return Ok(false);
     };
@@ -40,12 +38,17 @@ pub(crate) fn is_confirmed(
 
 /// Whether the coordinator has a member for the static `instance` of `group`. Which process it is cannot be asked: the broker
 /// keeps the client id of the first.
-pub(crate) fn is_held(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<bool, KafkaError> {
-    let groups = admin.inner().fetch_group_list(Some(group), BOUND)?;
+pub(crate) fn is_held(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<bool, Failed> {
+    let groups = ask(admin, group)?;
     let mut members = groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
     // A broker names a static member after its instance, a dash and a random id, which holds no dot; ours do.
     let ours = |id: &str| id.strip_prefix(instance).is_some_and(|rest| rest.starts_with('-') && !rest.contains('.'));
     Ok(members.any(|member| ours(member.id())))
+}
+
+fn ask(admin: &AdminClient<Context>, group: &str) -> Result<GroupList, Failed> {
+    let failed = |error: KafkaError| Failed { text: format!("asking for the group: {error}"), fault: Fault::Other };
+    admin.inner().fetch_group_list(Some(group), BOUND).map_err(failed)
 }
 
 /// A member's assignment as the classic protocol writes it: version, topics with partitions, user data.

@@ -5,30 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
 use tributary_flow::platform::TaskStatus;
-
-/// Why the engine stopped for good. Nothing is lost: what is committed is in the log, and a restart rolls forward from it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// Another process runs in our slot.
-    #[error(
-        "slot {0} is taken: another process of this application runs with the same --slot, and this one has stopped"
-    )]
-    Fenced(String),
-    /// A store cannot be written or read; a full disk, most often.
-    #[error("the state cannot be written: {0}; free the disk (or mend it) and start again, nothing is lost")]
-    Store(String),
-    /// The log does not hold what the stores rest on.
-    #[error("the log does not fit the state: {0}")]
-    Log(String),
-    /// A record is larger than Kafka takes.
-    #[error("a record is too large to be written: {0}; raise max.message.bytes of its topic")]
-    TooLarge(String),
-    /// The engine's own thread panicked.
-    #[error("the engine broke: {0}")]
-    Broken(String),
-}
+use tributary_slot::{Failure, TaskAt};
 
 /// How long the last commits took, from the first record of an epoch produced to the answer of the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +27,7 @@ pub(crate) struct Shared {
     stop: AtomicBool,
     over: AtomicBool,
     beat: Mutex<(Instant, &'static str)>,
-    owned: RwLock<BTreeSet<(&'static str, u32)>>,
+    owned: RwLock<BTreeSet<TaskAt>>,
     status: Mutex<Vec<TaskStatus>>,
     failure: Mutex<Option<Failure>>,
     ended: Condvar,
@@ -104,7 +82,7 @@ impl Shared {
         (since.elapsed(), doing)
     }
 
-    pub fn own(&self, tasks: BTreeSet<(&'static str, u32)>) {
+    pub fn own(&self, tasks: BTreeSet<TaskAt>) {
         *self.owned.write().unwrap_or_else(PoisonError::into_inner) = tasks;
     }
 

@@ -9,52 +9,13 @@ use std::sync::Arc;
 
 use rocksdb::{BlockBasedOptions, Cache, DB, DBRawIterator, ReadOptions, Snapshot, WriteBatch, WriteBufferManager};
 use tributary_flow::store::{StoreFailure, Visit};
-use tributary_flow::{Node, Store, Stores, Timestamp};
+use tributary_flow::{Node, Store, Stores};
+use tributary_slot::{Batch, Row, Rows, TaskAt};
 
 use crate::StartError;
 
 /// No partition has this number: rows of the driver.
 const DRIVER: u32 = u32::MAX;
-
-/// What a store knows of its own past, per task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    /// The application's partition count when the store was made.
-    pub partitions: u32,
-    /// Everything in the changelog below this offset is in the store.
-    pub changelog: u64,
-    /// When the store last advanced.
-    pub advanced: Timestamp,
-    /// Names this history of the state: inherited through the changelog, new after a rebuild from inputs. Zeros until
-    /// the first epoch has written it.
-    pub lineage: [u8; 16],
-}
-
-impl Row {
-    const VERSION: u8 = 1;
-
-    fn encode(&self) -> Vec<u8> {
-        let mut out = vec![Self::VERSION];
-        out.extend_from_slice(&self.partitions.to_be_bytes());
-        out.extend_from_slice(&self.changelog.to_be_bytes());
-        out.extend_from_slice(&self.advanced.0.to_be_bytes());
-        out.extend_from_slice(&self.lineage);
-        out
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (version, rest) = bytes.split_first()?;
-        let (partitions, rest) = rest.split_first_chunk()?;
-        let (changelog, rest) = rest.split_first_chunk()?;
-        let (advanced, lineage) = rest.split_first_chunk()?;
-        (*version == Self::VERSION).then_some(Row {
-            partitions: u32::from_be_bytes(*partitions),
-            changelog: u64::from_be_bytes(*changelog),
-            advanced: Timestamp(i64::from_be_bytes(*advanced)),
-            lineage: lineage.try_into().ok()?,
-        })
-    }
-}
 
 /// The stores of every task that this process may own.
 #[derive(Default)]
@@ -107,6 +68,13 @@ impl Stores for NodeStores {
     }
 }
 
+impl Rows for NodeStores {
+    fn row(&self, (node, partition): TaskAt) -> Result<Option<Row>, String> {
+        let store = self.get(node, partition).expect("invariant: every task of the process has a store");
+        store.row().map_err(|error| error.to_string())
+    }
+}
+
 fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
@@ -127,8 +95,8 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
 #[derive(Default)]
 pub(crate) struct Batches(BTreeMap<&'static str, WriteBatch>);
 
-impl Batches {
-    pub fn put(&mut self, node: &'static str, partition: u32, key: &[u8], value: Option<&[u8]>) {
+impl Batch for Batches {
+    fn put(&mut self, (node, partition): TaskAt, key: &[u8], value: Option<&[u8]>) {
         let batch = self.0.entry(node).or_default();
         match value {
             Some(value) => batch.put(prefixed(partition, key), value),
@@ -136,13 +104,12 @@ impl Batches {
         }
     }
 
-    pub fn row(&mut self, node: &'static str, partition: u32, row: &Row) {
-        self.put(node, DRIVER, &partition.to_be_bytes(), Some(&row.encode()));
+    fn row(&mut self, (node, partition): TaskAt, row: &Row) {
+        self.put((node, DRIVER), &partition.to_be_bytes(), Some(&row.encode()));
     }
 
-    /// Forgets everything a store holds of a task.
-    pub fn wipe(&mut self, node: &'static str, partition: u32) {
-        self.put(node, DRIVER, &partition.to_be_bytes(), None);
+    fn wipe(&mut self, (node, partition): TaskAt) {
+        self.put((node, DRIVER), &partition.to_be_bytes(), None);
         let batch = self.0.entry(node).or_default();
         batch.delete_range(prefixed(partition, &[]), prefixed(partition + 1, &[]));
     }
@@ -232,19 +199,4 @@ fn walk(mut rows: DBRawIterator<'_>, reverse: bool, visit: &mut Visit<'_>) {
         if reverse { rows.prev() } else { rows.next() }
     }
     or_raise(rows.status());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_read_as_it_was_written_and_another_version_is_none() {
-        let row = Row { partitions: 4, changelog: 1 << 40, advanced: Timestamp(-5), lineage: [7; 16] };
-        let mut bytes = row.encode();
-        assert_eq!(Row::decode(&bytes), Some(row));
-        assert_eq!(Row::decode(&bytes[1..]), None);
-        bytes[0] = 9;
-        assert_eq!(Row::decode(&bytes), None);
-    }
 }

@@ -1,79 +1,96 @@
-//! Driver 3: the same tasks under a log in memory, a virtual clock and a scheduler that draws from one seed. What the
-//! production drivers do in years of bad luck happens here in seconds, and a seed repeats it byte for byte.
+//! Driver 3: the same decisions over a cluster in memory, a virtual clock and a scheduler that draws from one seed. What
+//! production does in years of bad luck happens here in seconds, and a seed repeats it byte for byte.
 //!
-//! A simulation has processes, one per placement. Hops may be [`Hops::Apart`] or [`Hops::Foreseen`]: each process reads
-//! committed records of the shared log and commits by the [`TRANSACTION`] protocol, as over Kafka; or [`Hops::Owned`]: one
-//! process owns log and state and commits by [`BATCH`], as the embedded driver does. A crash may fall at any boundary of a
-//! commit; the process is then down for a while, its transaction holds back the readers of what it wrote, its disk may be
-//! lost, and it comes back by rolling forward.
+//! A simulation has processes, in groups that run the same nodes. Hops may be [`Hops::Apart`] or [`Hops::Foreseen`]: each process is
+//! a `tributary_slot::Slot`, the very one that runs in production, over a log with transactions and coordinators that
+//! fence; or [`Hops::Owned`]: one process owns log and state and commits in one write, as the embedded driver does. Wherever
+//! a process stands still, others go first, and it may die, freeze, be cut off or replaced there; calls are lost on
+//! their way or on their way back; stores lose their tails, go stale, or are gone ([`Fault`]).
 //!
-//! Deliberately absent, so far: zombies, markers that come late, skewed clocks, and faults of the log itself.
+//! Deliberately absent: several brokers and their elections (what an election does to a client is here: calls without an answer,
+//! coordinators that are away, a log that is taken for cut); logs that really lose what they acknowledged; and
+//! processes of one application whose placements differ at the same time, which nothing fences yet.
 
-mod commit;
+mod cluster;
+mod disk;
+mod faults;
+mod group;
+mod local;
 mod log;
 mod options;
+mod owner;
 mod process;
 mod random;
+mod reading;
+mod schedule;
+mod storm;
+mod world;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use thiserror::Error;
 use tributary_flow::log::Logged;
-use tributary_flow::{Commit, Input, MemoryStore, Place, Task, Timestamp, TopicPartition, TopicRef, partition_of};
+use tributary_flow::{Node, Place, Task, Timestamp, TopicRef, partition_of};
 
-pub use commit::{BATCH, Crash, Step, TRANSACTION};
+pub use disk::TaskStore;
+pub use faults::{Count, Fault};
 pub use log::MemoryLog;
-pub use options::{Hops, SimOptions};
+pub use options::{Crash, Hops, SimOptions};
 
-use process::{Make, Process};
+use cluster::Cluster;
+use faults::Faults;
+use group::Life;
+use local::{Held, Wish};
+use process::{Make, Process, Running};
 use random::Random;
 
 /// A simulation cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SimError {
-    /// A store or the registry failed.
-    #[error("seed {seed}: an epoch failed: {reason}")]
-    Epoch {
+    /// A process stopped for good, and not for a fault that was injected.
+    #[error("seed {seed}: {slot} stopped: {reason}")]
+    Stopped {
         /// The seed.
         seed: u64,
+        /// Which process.
+        slot: String,
         /// Why.
         reason: String,
     },
     /// Records that cause records for ever, or a process that never gets through.
-    #[error("seed {seed}: not quiet after {turns} turns")]
+    #[error("seed {seed}: not quiet after {turns} turns: {why}")]
     Restless {
         /// The seed.
         seed: u64,
         /// How long it was watched.
         turns: u64,
+        /// What every process was at.
+        why: String,
     },
 }
 
 /// Most turns until a simulation must be quiet.
-const MOST_TURNS: u64 = 1_000_000;
+const MOST_TURNS: u64 = 2_000_000;
 
 /// A simulation under way.
 pub struct Simulation {
     options: SimOptions,
     make: Make,
-    random: Random,
-    now: Timestamp,
-    log: MemoryLog,
+    nodes: Vec<&'static Node>,
+    /// In our hands between two turns.
+    cluster: Option<Box<Cluster>>,
+    held: Rc<Held>,
     processes: Vec<Process>,
+    /// Processes whose slot another has.
+    zombies: Vec<Running>,
     /// Duplicates that are still on their way.
     late: Vec<(TopicRef, u32, Logged)>,
+    lives: Life,
+    /// How often the nodes were spread anew.
+    groupings: u64,
     boundaries: u64,
     crashes: u64,
-    surprises: u64,
-}
-
-/// A commit under way.
-#[derive(Default)]
-struct Attempt {
-    inputs: Vec<Input>,
-    commit: Commit,
-    /// Where the records went.
-    offsets: Vec<Option<u64>>,
 }
 
 impl Simulation {
@@ -83,22 +100,27 @@ impl Simulation {
     /// Where one process is to own the log and there is more than one.
     #[must_use]
     pub fn new(options: SimOptions, make: impl Fn(u32) -> Vec<Box<dyn Task>> + 'static) -> Self {
-        assert!(options.hops != Hops::Owned || options.placements.len() == 1, "only one process can own the log");
+        let single = options.placements.len() == 1 && options.processes == 1;
+        assert!(options.hops != Hops::Owned || single, "only one process can own the log");
+        let nodes = make(0).iter().map(|task| task.node()).collect();
+        let (random, faults) = (Random::new(options.seed), Faults::new(options.faults.clone()));
+        let mut cluster = Cluster::new(options.partitions, options.placements.len(), random, faults, options.start);
+        cluster.ticking = options.ticking;
         let mut simulation = Simulation {
-            make: Box::new(make),
-            random: Random::new(options.seed),
-            now: options.start,
-            log: MemoryLog::new(options.partitions),
-            processes: options.placements.iter().cloned().map(Process::new).collect(),
+            make: Rc::new(make),
+            nodes,
+            cluster: Some(Box::new(cluster)),
+            held: Rc::default(),
+            processes: Vec::new(),
+            zombies: Vec::new(),
             late: Vec::new(),
+            lives: 0,
+            groupings: 0,
             boundaries: 0,
             crashes: 0,
-            surprises: 0,
             options,
         };
-        for index in 0..simulation.processes.len() {
-            simulation.start(index);
-        }
+        simulation.populate(simulation.options.placements.clone());
         simulation
     }
 
@@ -111,14 +133,20 @@ impl Simulation {
             let copy = (topic, self.route(own), record.clone());
             self.late.push(copy);
         }
-        let offset = self.log.append(None, topic.name, partition, record);
+        let place = self.append(topic, partition, record);
         self.deliver_late();
-        Place { topic: topic.name.to_owned(), partition, offset }
+        place
     }
 
     /// Writes a record as it is, to any partition: for what no well-behaved client sends.
     pub fn produce(&mut self, topic: TopicRef, partition: u32, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Place {
-        let offset = self.log.append(None, topic.name, partition, Logged { key, value, ..Default::default() });
+        self.append(topic, partition, Logged { key, value, ..Default::default() })
+    }
+
+    fn append(&mut self, topic: TopicRef, partition: u32, record: Logged) -> Place {
+        let cluster = self.cluster_mut();
+        let wall = cluster.wall();
+        let offset = cluster.log.append(None, topic.name, partition, record, wall);
         Place { topic: topic.name.to_owned(), partition, offset }
     }
 
@@ -132,52 +160,99 @@ impl Simulation {
                 return Ok(());
             }
         }
-        Err(SimError::Restless { seed: self.options.seed, turns: MOST_TURNS })
+        Err(SimError::Restless { seed: self.options.seed, turns: MOST_TURNS, why: self.why() })
     }
 
-    /// Moves the clock; timers that are due then fire in the next run.
+    /// Moves the wall clock; timers that are due then fire in the next run. Over a day, compacted topics are compacted.
     pub fn advance(&mut self, micros: i64) {
-        self.now = self.now.plus(micros);
+        let changelogs: Vec<String> = self.nodes.iter().map(|node| node.changelog()).collect();
+        let cluster = self.cluster_mut();
+        cluster.start = cluster.start.plus(micros);
+        let now = cluster.elapsed;
+        if micros >= tributary_flow::time::DAY {
+            let wall = cluster.wall();
+            changelogs.iter().for_each(|topic| cluster.log.compact(topic, wall));
+        }
+        // Whoever waits for a timer looks at the clock again.
+        for running in self.processes.iter().filter_map(|process| process.running.as_ref()) {
+            if let Wish::Read(_) = running.local.wish.get() {
+                running.local.wish.set(Wish::Read(now));
+            }
+        }
     }
 
-    /// Kills the process that runs `node`, between two commits; the next run starts it again.
+    /// Kills the processes that run `node`; the next run starts them again.
     pub fn kill(&mut self, node: &str) {
-        for process in self.processes.iter_mut().filter(|process| process.runs(node)) {
-            process.running = None;
-            self.crashes += 1;
+        for index in 0..self.processes.len() {
+            if self.processes[index].nodes.iter().any(|runs| runs.name == node) {
+                self.die(index);
+            }
         }
+    }
+
+    /// Ends every process and spreads the nodes over others, which take over the stores; a node that is in none does not run.
+    pub fn place(&mut self, placements: Vec<Vec<&'static str>>) {
+        self.populate(placements);
+    }
+
+    /// From now on there are no faults, and what is under way of them comes to its end.
+    pub fn calm(&mut self) {
+        let cluster = self.cluster_mut();
+        cluster.faults.calm = true;
+        (cluster.coordinators, cluster.markers) = (0, 0);
+        cluster.slow.clear();
+        self.options.crash = Crash::Never;
+        for running in self.processes.iter_mut().filter_map(|process| process.running.as_mut()).chain(&mut self.zombies)
+        {
+            running.frozen = 0;
+            running.local.cut.set(0);
+        }
+        // Whoever found his slot free again has it by right; but nobody starts him, so he ends here.
+        self.zombies.iter().for_each(|zombie| zombie.local.stopping.set(true));
+    }
+
+    /// What decides everything.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.options.seed
     }
 
     /// The clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.cluster().wall()
     }
 
     /// The log as readers see it.
     #[must_use]
     pub fn log(&self) -> &MemoryLog {
-        &self.log
+        &self.cluster().log
     }
 
     /// A digest of every committed record: the same seed and the same commands give the same.
     #[must_use]
     pub fn log_hash(&self) -> [u8; 32] {
-        self.log.hash()
+        self.log().hash()
     }
 
-    /// The state of a node in a partition; `None` where no process runs it.
+    /// The state of a node in a partition, as a query would meet it; `None` where no process has it.
     #[must_use]
-    pub fn store(&self, node: &str, partition: u32) -> Option<&MemoryStore> {
-        self.processes.iter().find_map(|process| process.disks.rows(node, partition))
+    pub fn store(&self, node: &str, partition: u32) -> Option<&TaskStore> {
+        let owns = |process: &&Process| {
+            process.running.as_ref().is_some_and(|running| {
+                running.local.owned.borrow().iter().any(|(name, number)| *name == node && *number == partition)
+            })
+        };
+        let runs = |process: &&Process| process.nodes.iter().any(|runs| runs.name == node);
+        let found = self.processes.iter().find(owns).or_else(|| self.processes.iter().find(runs))?;
+        found.disks.get((found.nodes.iter().find(|runs| runs.name == node)?.name, partition))
     }
 
     /// Tasks that are halted, each with its partition and the reason.
     #[must_use]
     pub fn halted(&self) -> Vec<(&'static str, u32, String)> {
         let running = self.processes.iter().filter_map(|process| process.running.as_ref());
-        let tasks = running.flat_map(|running| running.engine.tasks());
-        tasks.filter_map(|(task, halted)| Some((task.node().name, task.partition(), halted?.to_owned()))).collect()
+        running.flat_map(|running| running.local.halted.borrow().clone()).collect()
     }
 
     /// Boundaries met so far: what [`Crash::At`] counts.
@@ -192,114 +267,41 @@ impl Simulation {
         self.crashes
     }
 
+    /// Commits so far that went through to the stores.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.cluster().commits
+    }
+
+    /// Whether no transaction is open, and every marker is written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.cluster().is_still()
+    }
+
     /// Epochs so far that were run again because a record went elsewhere than foreseen.
     #[must_use]
     pub fn surprises(&self) -> u64 {
-        self.surprises
+        self.cluster().surprises
+    }
+
+    /// How often each fault struck.
+    #[must_use]
+    pub fn faults(&self) -> &BTreeMap<&'static str, Count> {
+        &self.cluster().faults.counts
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.cluster.as_deref().expect("invariant: the cluster is in our hands between two turns")
+    }
+
+    fn cluster_mut(&mut self) -> &mut Cluster {
+        self.cluster.as_deref_mut().expect("invariant: the cluster is in our hands between two turns")
     }
 
     fn route(&mut self, own: u32) -> u32 {
-        if self.options.misroute_commands && self.random.chance(1, 3) {
-            self.random.below(self.options.partitions as usize) as u32
-        } else {
-            own
-        }
-    }
-
-    /// One of the duplicates that are on their way may arrive.
-    fn deliver_late(&mut self) {
-        if !self.late.is_empty() && self.random.chance(1, 2) {
-            let (topic, partition, record) = self.late.swap_remove(self.random.below(self.late.len()));
-            self.log.append(None, topic.name, partition, record);
-        }
-    }
-
-    /// One thing happens, drawn from all that could; false where nothing can.
-    fn turn(&mut self) -> Result<bool, SimError> {
-        self.deliver_late();
-        let mut able = Vec::new();
-        for (index, process) in self.processes.iter_mut().enumerate() {
-            let (readable, due) = process.work(&self.log, self.now);
-            if process.running.is_none() || due || !readable.is_empty() {
-                able.push((index, readable));
-            }
-        }
-        if able.is_empty() {
-            return Ok(!self.late.is_empty());
-        }
-        let (index, readable) = able.swap_remove(self.random.below(able.len()));
-        if self.processes[index].running.is_some() {
-            self.commit(index, &readable)?;
-        } else if self.random.chance(1, 3) {
-            self.start(index);
-        }
-        Ok(true)
-    }
-
-    fn start(&mut self, index: usize) {
-        self.processes[index].start(&self.make, &mut self.log, self.options.hops != Hops::Owned, &mut self.random);
-    }
-
-    /// Walks the commit protocol, or dies on the way.
-    fn commit(&mut self, index: usize, readable: &[(TopicPartition, u64)]) -> Result<(), SimError> {
-        let steps = if self.options.hops == Hops::Owned { BATCH } else { TRANSACTION };
-        self.processes[index].attempts += 1;
-        let mut attempt = Attempt { inputs: self.draw(readable), ..Attempt::default() };
-        for (number, step) in steps.iter().enumerate() {
-            if self.dies(index, number, steps.len()) {
-                return Ok(());
-            }
-            self.perform(index, *step, &mut attempt)?;
-            if attempt.commit.is_empty() {
-                return Ok(());
-            }
-        }
-        self.dies(index, steps.len(), steps.len());
-        Ok(())
-    }
-
-    /// Whether the process dies at this boundary, which it then has.
-    fn dies(&mut self, index: usize, boundary: usize, steps: usize) -> bool {
-        let process = &mut self.processes[index];
-        let dies = match self.options.crash {
-            Crash::Never => false,
-            Crash::At(chosen) => chosen == self.boundaries,
-            Crash::Round => process.attempts % (steps as u64 + 2) == boundary as u64,
-            Crash::Chance(parts) => self.random.chance(parts as usize, 10_000),
-        };
-        self.boundaries += 1;
-        if dies {
-            process.running = None;
-            self.crashes += 1;
-        }
-        dies
-    }
-
-    /// Inputs of an epoch: of each partition a few, in an order of partitions that chance decides.
-    fn draw(&mut self, readable: &[(TopicPartition, u64)]) -> Vec<Input> {
-        let mut queues: Vec<VecDeque<Input>> = Vec::new();
-        for (TopicPartition { topic, partition }, position) in readable {
-            let count = 1 + self.random.below(self.options.most);
-            let records = self.log.committed(topic.name, *partition, *position).take(count).cloned();
-            let input = |record: Logged| Input {
-                topic,
-                partition: *partition,
-                offset: record.offset,
-                key: record.key,
-                value: record.value,
-            };
-            queues.push(records.map(input).collect());
-        }
-        // Some partitions are slow to answer.
-        queues.retain(|_| self.random.chance(2, 3));
-        let mut inputs = Vec::new();
-        while !queues.is_empty() {
-            let queue = self.random.below(queues.len());
-            match queues[queue].pop_front() {
-                Some(input) => inputs.push(input),
-                None => drop(queues.swap_remove(queue)),
-            }
-        }
-        inputs
+        let (misroutes, partitions) = (self.options.misroute_commands, self.options.partitions);
+        let random = &mut self.cluster_mut().random;
+        if misroutes && random.chance(1, 3) { random.below(partitions as usize) as u32 } else { own }
     }
 }

@@ -1,8 +1,10 @@
 //! What a simulation is made of: processes, how records get from one to the next, and which faults there are.
 
+use std::collections::BTreeMap;
+
 use tributary_flow::Timestamp;
 
-use crate::commit::Crash;
+use crate::faults::Fault;
 
 /// Whether and how a record is handed over within the epoch that writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,20 @@ pub enum Hops {
     Owned,
 }
 
+/// When processes die, beside [`Fault::Crash`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// Never.
+    Never,
+    /// At one boundary of a commit, counted from 0 over the whole run: a test enumerates them.
+    At(u64),
+    /// At a boundary further on with each attempt of a process, and at none in every last: a run meets them all, again and
+    /// again, and still ends.
+    Round,
+    /// At so many boundaries of ten thousand, by chance.
+    Chance(u32),
+}
+
 /// What a simulation is made of.
 #[derive(Clone, Debug)]
 pub struct SimOptions {
@@ -22,22 +38,28 @@ pub struct SimOptions {
     pub seed: u64,
     /// Partitions of every topic.
     pub partitions: u32,
-    /// The nodes of each process; none of them twice. A node that is not here does not run.
+    /// The nodes of each placement; none of them twice. A node that is not here does not run.
     pub placements: Vec<Vec<&'static str>>,
+    /// Processes of each placement at the beginning.
+    pub processes: u32,
     /// How records get from node to node.
     pub hops: Hops,
-    /// Somebody else writes to the topics of facts now and then, in transactions that come to nothing: no offset is certain.
-    pub strangers: bool,
     /// Sends every command twice, the second at once or later.
     pub duplicate_commands: bool,
     /// Sends some commands to a partition that is not their key's, as a client with another partitioner does.
     pub misroute_commands: bool,
-    /// When processes die.
+    /// When processes die at a boundary of a commit.
     pub crash: Crash,
-    /// Most records per partition and most timers per task in one epoch.
+    /// How often each fault strikes, in parts of a million of the chances that it has.
+    pub faults: BTreeMap<Fault, u32>,
+    /// Other placements that [`Fault::Regroup`] may choose.
+    pub groupings: Vec<Vec<Vec<&'static str>>>,
+    /// Most records and most timers per task in one epoch.
     pub most: usize,
     /// The clock at the beginning.
     pub start: Timestamp,
+    /// Whether the wall clock goes on by itself; where it does not, only [`crate::Simulation::advance`] moves it.
+    pub ticking: bool,
 }
 
 impl SimOptions {
@@ -48,13 +70,31 @@ impl SimOptions {
             seed,
             partitions,
             placements,
+            processes: 1,
             hops: Hops::Apart,
-            strangers: false,
             duplicate_commands: false,
             misroute_commands: false,
             crash: Crash::Never,
-            most: 8,
+            faults: BTreeMap::new(),
+            groupings: Vec::new(),
+            most: 32,
             start: Timestamp(tributary_flow::time::DAY),
+            ticking: false,
+        }
+    }
+
+    /// Two processes per placement, a clock that goes, and every fault.
+    #[must_use]
+    pub fn stormy(seed: u64, partitions: u32, placements: Vec<Vec<&'static str>>) -> Self {
+        SimOptions {
+            processes: 2,
+            hops: Hops::Foreseen,
+            duplicate_commands: true,
+            misroute_commands: true,
+            faults: Fault::STORM.iter().copied().collect(),
+            most: 200,
+            ticking: true,
+            ..SimOptions::new(seed, partitions, placements)
         }
     }
 }

@@ -1,148 +1,110 @@
-//! A process of a simulation: the nodes of one placement, their stores on its own disk, and an engine that dies with it.
+//! A process: a slot, its machine, and whether it lives.
 
-use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-use tributary_flow::engine::Stores;
-use tributary_flow::log::Logged;
-use tributary_flow::store::{Changes, Store};
-use tributary_flow::{Commit, Engine, Foresight, Log, MemoryStore, Node, Task, Timestamp, TopicPartition};
+use tributary_flow::{Node, Task};
+use tributary_slot::{Failure, Slot};
 
-use crate::log::{MemoryLog, TransactionId};
-use crate::random::Random;
+use crate::cluster::Cluster;
+use crate::disk::Disks;
+use crate::local::{Held, Local, Wish};
+use crate::options::{Hops, SimOptions};
+use crate::owner;
+use crate::world::Around;
 
 /// Makes the tasks of all nodes for a partition.
-pub(crate) type Make = Box<dyn Fn(u32) -> Vec<Box<dyn Task>>>;
-
-/// A task's store on disk.
-#[derive(Debug, Default)]
-struct Disk {
-    rows: MemoryStore,
-    /// Where in the changelog to roll forward from: a lower bound of what the rows hold.
-    applied: u64,
-}
-
-#[derive(Default)]
-pub(crate) struct Disks(BTreeMap<(&'static str, u32), Disk>);
-
-impl Stores for Disks {
-    fn store(&self, node: &'static Node, partition: u32) -> &dyn Store {
-        self.rows(node.name, partition).expect("invariant: a store for every task of the engine")
-    }
-}
-
-impl Disks {
-    pub fn rows(&self, node: &str, partition: u32) -> Option<&MemoryStore> {
-        let found = self.0.iter().find(|((name, number), _)| *name == node && *number == partition);
-        found.map(|(_, disk)| &disk.rows)
-    }
-
-    fn disk(&mut self, node: &'static str, partition: u32) -> &mut Disk {
-        self.0.entry((node, partition)).or_default()
-    }
-}
+pub(crate) type Make = Rc<dyn Fn(u32) -> Vec<Box<dyn Task>>>;
 
 /// A process that is up.
 pub(crate) struct Running {
-    pub engine: Engine,
-    pub foresight: Foresight,
-    /// What must be read before timers fire.
-    unread: Vec<(TopicPartition, u64)>,
+    future: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
+    pub local: Rc<Local>,
+    /// It stands still before.
+    pub frozen: u64,
 }
 
+impl Running {
+    /// Whether it could go on now.
+    pub fn is_able(&self, cluster: &Cluster) -> bool {
+        cluster.elapsed >= self.frozen
+            && match self.local.wish.get() {
+                Wish::Turn | Wish::Boundary => true,
+                Wish::Until(until) => cluster.elapsed >= until,
+                Wish::Read(until) => cluster.elapsed >= until || self.local.can_read(cluster),
+            }
+    }
+
+    /// When it could go on, if nothing else happens.
+    pub fn next(&self, cluster: &Cluster) -> Option<u64> {
+        let wished = match self.local.wish.get() {
+            Wish::Turn | Wish::Boundary => cluster.elapsed,
+            Wish::Until(until) | Wish::Read(until) => until,
+        };
+        Some(wished.max(self.frozen)).filter(|at| *at > cluster.elapsed)
+    }
+
+    /// Goes on to where it stands still next, or to its end.
+    pub fn go_on(&mut self, held: &Held, cluster: Box<Cluster>) -> (Box<Cluster>, Option<Result<(), Failure>>) {
+        held.put(cluster);
+        let polled = self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let ended = match polled {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => None,
+        };
+        (held.take(), ended)
+    }
+}
+
+/// A slot of a placement, and the machine on which it is.
 pub(crate) struct Process {
-    nodes: Vec<&'static str>,
-    pub disks: Disks,
+    pub slot: String,
+    /// Which placement.
+    pub group: usize,
+    pub nodes: Vec<&'static Node>,
+    pub disks: Rc<Disks>,
     /// `None` while it is down.
     pub running: Option<Running>,
-    /// The transaction it has open, or left open when it died.
-    pub transaction: Option<TransactionId>,
+    /// It is not started before.
+    pub down: u64,
     /// Commits begun over all its lives.
     pub attempts: u64,
+    /// It came later, and may leave for good.
+    pub is_extra: bool,
+    /// It is not started again.
+    pub leaves: bool,
 }
 
 impl Process {
-    /// A process that was never started.
-    pub fn new(nodes: Vec<&'static str>) -> Self {
-        Process { nodes, disks: Disks::default(), running: None, transaction: None, attempts: 0 }
-    }
-
-    /// Starts it: the last life's transaction is aborted, the stores roll forward, and the tasks begin anew. With
-    /// `changelog`, a disk may have been lost in between.
-    pub fn start(&mut self, make: &Make, log: &mut MemoryLog, changelog: bool, random: &mut Random) {
-        if let Some(left_open) = self.transaction.take() {
-            log.end(left_open, false);
-        }
-        let tasks: Vec<_> =
-            (0..log.partitions()).flat_map(make).filter(|task| self.nodes.contains(&task.node().name)).collect();
-        let mut unread = Vec::new();
-        for task in &tasks {
-            let (node, partition) = (task.node(), task.partition());
-            let disk = self.disks.disk(node.name, partition);
-            if changelog {
-                if random.chance(1, 3) {
-                    *disk = Disk::default();
-                }
-                roll_forward(disk, node, partition, log);
+    /// Starts it.
+    pub fn start(&mut self, life: u64, options: &SimOptions, make: &Make, held: &Rc<Held>) {
+        let local = Rc::new(Local::new(life, self.slot.clone(), self.group));
+        local.attempts.set(self.attempts);
+        let around = Around { held: held.clone(), local: local.clone(), disks: self.disks.clone() };
+        let (nodes, make) = (self.nodes.clone(), make.clone());
+        let tasks = {
+            let nodes = nodes.clone();
+            move |partition| -> Vec<Box<dyn Task>> {
+                let ours = |name: &str| nodes.iter().any(|node| node.name == name);
+                make(partition).into_iter().filter(|task| ours(task.node().name)).collect()
             }
-            unread.extend(
-                node.inputs
-                    .iter()
-                    .map(|topic| (TopicPartition { topic, partition }, log.uncommitted_end(topic.name, partition))),
-            );
-        }
-        self.running = Some(Running { engine: Engine::new(tasks), foresight: Foresight::default(), unread });
-    }
-
-    /// Takes a commit into the stores.
-    pub fn apply(&mut self, commit: &Commit, log: &MemoryLog, random: &mut Random) {
-        for task in &commit.tasks {
-            let disk = self.disks.disk(task.node.name, task.partition);
-            disk.rows.apply(&task.changes);
-            // The end is asked for now and then only, so a restart re-applies some of what the store holds.
-            if random.chance(1, 4) {
-                disk.applied = log.uncommitted_end(&task.node.changelog(), task.partition);
-            }
-        }
-    }
-
-    /// What it has while it is up.
-    pub fn up(&mut self) -> &mut Running {
-        self.running.as_mut().expect("invariant: only a process that is up commits")
-    }
-
-    /// Whether it runs `node`, when it is up.
-    pub fn runs(&self, node: &str) -> bool {
-        self.nodes.contains(&node)
-    }
-
-    /// Whether it still reads what was there when it started, so that its timers must wait.
-    pub fn reads_on(&self) -> bool {
-        self.running.as_ref().is_none_or(|running| !running.unread.is_empty())
-    }
-
-    /// The partitions with something to read, and whether a timer is due.
-    pub fn work(&mut self, log: &MemoryLog, now: Timestamp) -> (Vec<(TopicPartition, u64)>, bool) {
-        let Some(Running { engine, unread, .. }) = &mut self.running else { return (Vec::new(), false) };
-        let positions = engine.positions(&self.disks);
-        unread.retain(|(at, end)| {
-            let position = positions.iter().find(|(read, _)| read == at).map_or(*end, |(_, position)| *position);
-            position < *end && log.holds(at.topic.name, at.partition, position..*end)
-        });
-        let due = unread.is_empty() && engine.next_timer(&self.disks).is_some_and(|next| next <= now);
-        let readable = |(at, position): &(TopicPartition, u64)| {
-            log.committed(at.topic.name, at.partition, *position).next().is_some()
         };
-        (positions.into_iter().filter(readable).collect(), due)
+        let future: Pin<Box<dyn Future<Output = _>>> = if options.hops == Hops::Owned {
+            let tasks = (0..options.partitions).flat_map(tasks).collect();
+            Box::pin(owner::own(around, nodes, tasks, options.most))
+        } else {
+            let slot = tributary_slot::Options {
+                slot: self.slot.clone(),
+                partitions: options.partitions,
+                fused: options.hops == Hops::Foreseen,
+                most: options.most,
+                timers: options.most as u32,
+            };
+            // The slot asks what time it is when it is made.
+            Box::pin(async move { Slot::new(slot, around, nodes, Box::new(tasks)).run().await })
+        };
+        self.running = Some(Running { future, local, frozen: 0 });
     }
-}
-
-/// Applies the committed changelog from the lower bound on: changes name values, so that applying one twice is applying it
-/// once, and applying all in order ends where the last ones say.
-fn roll_forward(disk: &mut Disk, node: &Node, partition: u32, log: &MemoryLog) {
-    let topic = node.changelog();
-    for Logged { key, value, .. } in log.committed(&topic, partition, disk.applied) {
-        let key = key.clone().expect("invariant: a change has a key");
-        disk.rows.apply(&Changes::from([(key, value.clone())]));
-    }
-    disk.applied = log.uncommitted_end(&topic, partition);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use toy::{CREDITS, ORDERS, PAID};
 use tributary_flow::log::{Log, LogError, visit};
 use tributary_flow::{DEAD_LETTERS, reader, replay};
-use tributary_sim::{Crash, Hops, SimOptions, Simulation};
+use tributary_sim::{Count, Crash, Fault, Hops, SimOptions, Simulation};
 
 fn apart(seed: u64, partitions: u32) -> SimOptions {
     SimOptions::new(seed, partitions, vec![vec!["wallet"], vec!["tally"]])
@@ -20,7 +20,18 @@ fn fused(seed: u64, partitions: u32) -> SimOptions {
 
 /// Fused over a log that others write to as well.
 fn foreseen(seed: u64, partitions: u32) -> SimOptions {
-    SimOptions { hops: Hops::Foreseen, strangers: true, ..fused(seed, partitions) }
+    SimOptions { faults: [(Fault::Stranger, 20_000)].into(), ..undisturbed(seed, partitions) }
+}
+
+fn undisturbed(seed: u64, partitions: u32) -> SimOptions {
+    SimOptions { hops: Hops::Foreseen, ..fused(seed, partitions) }
+}
+
+/// Two processes of both nodes, and every fault.
+fn stormy(seed: u64, partitions: u32) -> SimOptions {
+    let apart = vec![vec!["wallet"], vec!["tally"]];
+    let together = vec![vec!["wallet", "tally"]];
+    SimOptions { groupings: vec![apart, together.clone()], ..SimOptions::stormy(seed, partitions, together) }
 }
 
 /// Balances, how often each command was answered, and how many answers were counted.
@@ -65,7 +76,8 @@ fn replays(simulation: &Simulation) {
     for mut task in (0..partitions).flat_map(|partition| toy::tasks(partition, partitions)) {
         let replayed = replay::replay(task.as_mut(), simulation.log(), &mut |_, _| {}).unwrap();
         let store = simulation.store(task.node().name, task.partition()).unwrap();
-        assert_eq!(reader::digest(store), reader::digest(&replayed), "{}[{}]", task.node().name, task.partition());
+        let (seed, node, partition) = (simulation.seed(), task.node().name, task.partition());
+        assert_eq!(reader::digest(store), reader::digest(&replayed), "seed {seed}: {node}[{partition}]");
     }
 }
 
@@ -131,7 +143,7 @@ fn duplicates_and_strays_change_nothing() {
 fn hops_are_fused_where_offsets_are_foreseen_and_a_wrong_guess_costs_an_epoch_and_no_more() {
     let (mut steps, mut surprises) = (0, 0);
     for seed in 0..20 {
-        let calm = simulate(SimOptions { strangers: false, ..foreseen(seed, 3) });
+        let calm = simulate(undisturbed(seed, 3));
         assert_eq!(calm.surprises(), 0, "seed {seed}: nobody else wrote");
         let one_by_one = simulate(SimOptions { hops: Hops::Apart, ..foreseen(seed, 3) });
         let disturbed = simulate(foreseen(seed, 3));
@@ -182,4 +194,53 @@ fn a_bad_record_becomes_a_dead_letter_once() {
     simulation.run_until_quiet().unwrap();
     assert_eq!(simulation.log().read(DEAD_LETTERS, 0, 0, 9).unwrap().len(), 1);
     assert!(simulation.log().read(CREDITS.name, 0, 0, 9).unwrap().is_empty());
+}
+
+/// `SEEDS` asks for more of them.
+fn seeds() -> u64 {
+    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1_000)
+}
+
+#[test]
+fn a_storm_changes_nothing() {
+    let mut struck = BTreeMap::<&str, Count>::new();
+    for seed in 0..seeds() {
+        let simulation = storm(seed);
+        replays(&simulation);
+        let (balances, answers, counted) = end(&simulation);
+        assert_eq!(balances.values().sum::<i64>(), 0, "seed {seed}");
+        assert!(answers.len() == 12 && answers.values().all(|count| *count == 1), "seed {seed}: {answers:?}");
+        assert_eq!(counted, 12, "seed {seed}");
+        for (fault, count) in simulation.faults() {
+            let sum = struck.entry(fault).or_default();
+            (sum.injected, sum.in_epoch) = (sum.injected + count.injected, sum.in_epoch + count.in_epoch);
+        }
+    }
+    for (fault, _) in Fault::STORM {
+        let met = struck.get(fault.name()).is_some_and(|count| count.in_epoch > 0);
+        assert!(met, "{} never struck: {struck:?}", fault.name());
+    }
+}
+
+/// Orders come while everything goes wrong; then it is calm, and all that is due is done.
+fn storm(seed: u64) -> Simulation {
+    let mut simulation = Simulation::new(stormy(seed, 3), |partition| toy::tasks(partition, 3));
+    let run = |simulation: &mut Simulation, turns: u32| {
+        for _ in 0..turns {
+            simulation.turn().unwrap_or_else(|error| panic!("{error}"));
+        }
+    };
+    for n in 0..12 {
+        let (from, to) = (format!("w{}", n % 3), format!("w{}", n % 4));
+        let verb = if n % 4 == 0 { "later" } else { "pay" };
+        let amount = if verb == "later" { 1_000_000 } else { n + 1 };
+        simulation.submit(&ORDERS, &from, toy::order(&format!("c{n}"), verb, &from, &to, amount));
+        run(&mut simulation, 200);
+    }
+    simulation.calm();
+    simulation.run_until_quiet().unwrap_or_else(|error| panic!("{error}"));
+    simulation.advance(20_000_000); // Clocks may be wrong by seconds.
+    simulation.run_until_quiet().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(simulation.halted(), []);
+    simulation
 }

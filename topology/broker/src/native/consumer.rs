@@ -7,20 +7,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
+use tributary_slot::{Failed, Membership, Rebalance};
 
-use super::{List, NativeError, Result, bytes, check, check_error, client, millis, text};
-use crate::membership::Partitions;
+use super::{List, Result, bytes, c_string, check, check_error, client, failed, failed_at, millis, text};
 use crate::settings::Settings;
 
 /// How soon a question is asked again.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// What the group decided.
-pub(crate) enum Rebalance {
-    /// Partitions, and our membership as it was when we heard of them.
-    Assigned(Partitions, Option<Group>),
-    Revoked,
-}
 
 /// What a consumer meets.
 pub(crate) enum Met<'a> {
@@ -38,9 +31,9 @@ pub(crate) enum Met<'a> {
         topic: &'a str,
         partition: u32,
         end: u64,
-        error: NativeError,
+        error: Failed,
     },
-    Failed(NativeError),
+    Failed(Failed),
 }
 
 /// A record, as long as it is looked at.
@@ -72,56 +65,59 @@ impl Record<'_> {
     }
 }
 
-/// Whose offsets a transaction carries: the group, our member id, and the generation of an assignment.
-pub(crate) struct Group {
-    pub(super) metadata: *mut sys::rd_kafka_consumer_group_metadata_t,
-    written: Vec<u8>,
-}
-
-unsafe impl Send for Group {}
+/// Whose offsets a transaction carries, as librdkafka takes it.
+pub(crate) struct Group(*mut sys::rd_kafka_consumer_group_metadata_t);
 
 impl Group {
+    /// A member of a generation of `group`, in a slot.
+    pub fn new(group: &str, slot: &str, membership: &Membership) -> Result<Self> {
+        let (group, slot, member) = (c_string(group), c_string(slot), c_string(&membership.member));
+        let metadata = unsafe {
+            sys::rd_kafka_consumer_group_metadata_new_with_genid(
+                group.as_ptr(),
+                membership.generation,
+                member.as_ptr(),
+                slot.as_ptr(),
+            )
+        };
+        let none = || failed_at(Code::RD_KAFKA_RESP_ERR__INVALID_ARG, "group metadata");
+        if metadata.is_null() { Err(none()) } else { Ok(Group(metadata)) }
+    }
+
+    pub(super) fn metadata(&self) -> *const sys::rd_kafka_consumer_group_metadata_t {
+        self.0
+    }
+
     /// The membership of a consumer, if it is a member of a generation.
-    fn of(client: *mut sys::rd_kafka_t) -> Option<Self> {
+    fn of(client: *mut sys::rd_kafka_t) -> Option<Membership> {
         unsafe {
-            let metadata = sys::rd_kafka_consumer_group_metadata(client);
-            if metadata.is_null() {
+            let group = Group(sys::rd_kafka_consumer_group_metadata(client));
+            if group.0.is_null() {
                 return None;
             }
-            let mut group = Group { metadata, written: Vec::new() };
             let (mut buffer, mut size) = (null_mut(), 0);
-            let error = sys::rd_kafka_consumer_group_metadata_write(metadata, &raw mut buffer, &raw mut size);
+            let error = sys::rd_kafka_consumer_group_metadata_write(group.0, &raw mut buffer, &raw mut size);
             check_error(error, "group metadata").ok()?;
-            group.written = bytes(buffer, size)?.to_vec();
+            let written = bytes(buffer, size)?.to_vec();
             sys::rd_kafka_mem_free(client, buffer);
-            let (generation, member) = group.parts()?;
-            (generation >= 0 && !member.is_empty()).then_some(group)
+            membership(&written)
         }
-    }
-
-    /// Our member id.
-    pub fn member(&self) -> &str {
-        self.parts().map_or("", |(_, member)| member)
-    }
-
-    /// Generation and member id. As written: seven bytes of magic, the generation, the group's id and the member's, each
-    /// ended by a zero.
-    fn parts(&self) -> Option<(i32, &str)> {
-        let (generation, names) = self.written.get(7..)?.split_first_chunk()?;
-        let member = names.split(|byte| *byte == 0).nth(1)?;
-        Some((i32::from_ne_bytes(*generation), std::str::from_utf8(member).ok()?))
     }
 }
 
-impl PartialEq for Group {
-    fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
-    }
+/// As librdkafka writes it: seven bytes of magic, the generation, the group's id and the member's, each ended by a zero.
+fn membership(written: &[u8]) -> Option<Membership> {
+    let (generation, names) = written.get(7..)?.split_first_chunk()?;
+    let generation = i32::from_ne_bytes(*generation);
+    let member = std::str::from_utf8(names.split(|byte| *byte == 0).nth(1)?).ok()?.to_owned();
+    (generation >= 0 && !member.is_empty()).then_some(Membership { generation, member })
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        unsafe { sys::rd_kafka_consumer_group_metadata_destroy(self.metadata) };
+        if !self.0.is_null() {
+            unsafe { sys::rd_kafka_consumer_group_metadata_destroy(self.0) };
+        }
     }
 }
 
@@ -193,11 +189,6 @@ impl Consumer {
         std::mem::take(&mut unsafe { &*self.told }.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is something to take up.
-    pub fn has_rebalanced(&self) -> bool {
-        !unsafe { &*self.told }.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// Reads these partitions from these offsets, and no others.
     pub fn assign<'a>(&self, partitions: impl IntoIterator<Item = (&'a str, u32, u64)>) -> Result<()> {
         let list = List::new(
@@ -240,7 +231,7 @@ impl Consumer {
                     let place =
                         if topic.is_empty() { String::new() } else { format!("{topic}[{partition}]@{offset}: ") };
                     let said = text(sys::rd_kafka_message_errstr(seen));
-                    let error = NativeError::new(self.fatal().unwrap_or(code), place + &said);
+                    let error = failed(self.fatal().unwrap_or(code), place + &said);
                     match cut(code, &said) {
                         Some(end) => Met::Cut { topic, partition, end, error },
                         None => Met::Failed(error),
@@ -263,7 +254,7 @@ impl Consumer {
     }
 
     /// Our membership as of now.
-    pub fn group(&self) -> Option<Group> {
+    pub fn membership(&self) -> Option<Membership> {
         Group::of(self.client)
     }
 

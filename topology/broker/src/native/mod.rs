@@ -16,63 +16,35 @@ use std::time::Duration;
 
 use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
-use thiserror::Error;
+use tributary_slot::{Failed, Fault};
 
 use crate::settings::Settings;
 
 mod consumer;
 mod producer;
 
-pub(crate) use consumer::{Consumer, Group, Met, Rebalance, Record};
-pub(crate) use producer::{Outgoing, Producer};
+pub(crate) use consumer::{Consumer, Group, Met};
+pub(crate) use producer::Producer;
 
-/// A call failed.
-#[derive(Clone, Debug, Error)]
-#[error("{text}")]
-pub(crate) struct NativeError {
-    pub text: String,
-    pub fault: Fault,
+/// A failed call, by librdkafka's code.
+fn failed(code: Code, text: String) -> Failed {
+    let fault = match code {
+        Code::RD_KAFKA_RESP_ERR__FENCED
+        | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
+        | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
+        Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
+        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
+        Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Fault::OffsetLost,
+        _ => Fault::Other,
+    };
+    Failed { text, fault }
 }
 
-/// What a failure means for whoever called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The transaction is certainly not committed, and may be aborted.
-    Abort,
-    /// Another producer has our transactional id, or the coordinator ended our transaction.
-    ProducerFenced,
-    /// Another consumer has our slot.
-    SlotFenced,
-    /// A record is larger than the producer or the topic takes.
-    TooLarge,
-    /// A position that the log does not hold.
-    OffsetLost,
-    /// Anything else: the outcome may be unknown.
-    Other,
+fn failed_at(code: Code, doing: &str) -> Failed {
+    failed(code, format!("{doing}: {}", text(unsafe { sys::rd_kafka_err2str(code) })))
 }
 
-impl NativeError {
-    fn new(code: Code, text: String) -> Self {
-        let fault = match code {
-            Code::RD_KAFKA_RESP_ERR__FENCED
-            | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
-            | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
-            Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
-            Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
-            Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => {
-                Fault::OffsetLost
-            }
-            _ => Fault::Other,
-        };
-        NativeError { text, fault }
-    }
-
-    fn of(code: Code, doing: &str) -> Self {
-        Self::new(code, format!("{doing}: {}", text(unsafe { sys::rd_kafka_err2str(code) })))
-    }
-}
-
-type Result<T> = std::result::Result<T, NativeError>;
+type Result<T> = std::result::Result<T, Failed>;
 
 fn text(pointer: *const c_char) -> String {
     if pointer.is_null() { String::new() } else { unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned() }
@@ -87,7 +59,7 @@ fn millis(bound: Duration) -> c_int {
 }
 
 fn check(code: Code, doing: &str) -> Result<()> {
-    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(NativeError::of(code, doing)) }
+    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(failed_at(code, doing)) }
 }
 
 /// Takes an error object as its owner.
@@ -102,11 +74,11 @@ fn check_error(error: *mut sys::rd_kafka_error_t, doing: &str) -> Result<()> {
         sys::rd_kafka_error_destroy(error);
         (code, said, abort)
     };
-    let mut failed = NativeError::new(code, format!("{doing}: {said}"));
-    if abort && failed.fault == Fault::Other {
-        failed.fault = Fault::Abort;
+    let mut error = failed(code, format!("{doing}: {said}"));
+    if abort && error.fault == Fault::Other {
+        error.fault = Fault::Abort;
     }
-    Err(failed)
+    Err(error)
 }
 
 extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, _facility: *const c_char, line: *const c_char) {
@@ -133,7 +105,7 @@ fn client(
             let set = sys::rd_kafka_conf_set(conf, key_c.as_ptr(), value_c.as_ptr(), said.as_mut_ptr(), said.len());
             if set != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
                 sys::rd_kafka_conf_destroy(conf);
-                return Err(NativeError { text: text(said.as_ptr()), fault: Fault::Other });
+                return Err(Failed { text: text(said.as_ptr()), fault: Fault::Other });
             }
         }
         sys::rd_kafka_conf_set_log_cb(conf, Some(log));
@@ -141,7 +113,7 @@ fn client(
         let client = sys::rd_kafka_new(kind, conf, said.as_mut_ptr(), said.len());
         if client.is_null() {
             sys::rd_kafka_conf_destroy(conf);
-            return Err(NativeError { text: text(said.as_ptr()), fault: Fault::Other });
+            return Err(Failed { text: text(said.as_ptr()), fault: Fault::Other });
         }
         Ok(client)
     }

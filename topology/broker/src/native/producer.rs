@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
+use tributary_slot::Outgoing;
 
-use super::{Group, List, NativeError, Result, c_string, check_error, client, millis, text};
+use super::{Group, List, Result, c_string, check_error, client, failed_at, millis, text};
 use crate::settings::Settings;
 
 /// A transactional producer.
@@ -22,17 +23,6 @@ pub(crate) struct Producer {
     open: Cell<usize>,
     /// Offsets of the numbered records of the transaction, as reported.
     offsets: RefCell<Vec<Option<u64>>>,
-}
-
-/// A record to queue.
-pub(crate) struct Outgoing<'a> {
-    pub topic: &'a str,
-    pub partition: u32,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
-    pub headers: &'a [(&'static str, Vec<u8>)],
-    /// Where in the offsets its own is wanted, if it is.
-    pub number: Option<usize>,
 }
 
 /// How long an abort waits for records that are on their way.
@@ -80,7 +70,7 @@ impl Producer {
         let (topic, partition) = (self.topic(record.topic), record.partition.cast_signed());
         let (flags, number) = (sys::RD_KAFKA_MSG_F_COPY, numbered(record.number));
         let done = unsafe { sys::rd_kafka_produce(topic, partition, flags, value, value_len, key, key_len, number) };
-        if done == 0 { Ok(()) } else { Err(NativeError::of(unsafe { sys::rd_kafka_last_error() }, "producing")) }
+        if done == 0 { Ok(()) } else { Err(failed_at(unsafe { sys::rd_kafka_last_error() }, "producing")) }
     }
 
     fn produce_with_headers(&self, record: &Outgoing<'_>) -> Result<()> {
@@ -124,7 +114,7 @@ impl Producer {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let code = Code::RD_KAFKA_RESP_ERR__TIMED_OUT;
-                return Err(NativeError::of(code, "waiting for acknowledgements"));
+                return Err(failed_at(code, "waiting for acknowledgements"));
             }
             self.report(left)?;
         }
@@ -155,7 +145,7 @@ impl Producer {
                 }
             } else if sys::rd_kafka_event_error_is_fatal(event) != 0 {
                 let code = sys::rd_kafka_event_error(event);
-                failed = Err(NativeError::of(code, &text(sys::rd_kafka_event_error_string(event))));
+                failed = Err(failed_at(code, &text(sys::rd_kafka_event_error_string(event))));
             }
             sys::rd_kafka_event_destroy(event);
         }
@@ -166,7 +156,7 @@ impl Producer {
         self.open.set(self.open.get().saturating_sub(1));
         if message.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
             let topic = unsafe { text(sys::rd_kafka_topic_name(message.rkt)) };
-            return Err(NativeError::of(message.err, &format!("writing to {topic}")));
+            return Err(failed_at(message.err, &format!("writing to {topic}")));
         }
         let number = message._private.addr();
         if let Some(offset) = self.offsets.borrow_mut().get_mut(number.wrapping_sub(1)) {
@@ -184,7 +174,7 @@ impl Producer {
         let list =
             List::new(offsets.into_iter().map(|(topic, partition, offset)| (topic, partition, offset.cast_signed())));
         let error =
-            unsafe { sys::rd_kafka_send_offsets_to_transaction(self.client, list.0, group.metadata, millis(bound)) };
+            unsafe { sys::rd_kafka_send_offsets_to_transaction(self.client, list.0, group.metadata(), millis(bound)) };
         check_error(error, "sending offsets")
     }
 

@@ -1,0 +1,147 @@
+//! What goes wrong, how often, and how often it did.
+
+use std::collections::BTreeMap;
+
+/// A kind of bad luck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A process dies.
+    Crash,
+    /// A call takes effect and its answer is lost.
+    LostReply,
+    /// A call never arrives; nobody knows until its time is up.
+    Unreachable,
+    /// The coordinators of groups and transactions do not answer for a while.
+    Coordinator,
+    /// A process stands still for longer than its session, and wakes up.
+    Freeze,
+    /// A process stands still, another takes its slot, and then it wakes up.
+    Zombie,
+    /// A process is cut off from the cluster for a while.
+    Cut,
+    /// A process joins the group while others work.
+    Join,
+    /// A process that had joined leaves for good.
+    Leave,
+    /// An assignment is heard when the group has gone on.
+    StaleAssignment,
+    /// A producer sends again what had arrived: it is dropped, and its offset is not told.
+    Retry,
+    /// The marker of a transaction comes late.
+    LateMarker,
+    /// Somebody else's transaction stays open and holds back every reader.
+    Hanging,
+    /// Somebody else writes to a topic of facts, in a transaction that comes to nothing.
+    Stranger,
+    /// A partition does not answer for a while.
+    SlowPartition,
+    /// The client takes the log for cut where it is not.
+    FalseCut,
+    /// A machine dies, and with it the last writes of its stores.
+    LostTail,
+    /// A store is gone.
+    StoreLost,
+    /// A store is an old copy of itself.
+    StoreStale,
+    /// A store is ahead of its changelog.
+    StoreAhead,
+    /// A store cannot be written.
+    DiskFull,
+    /// A clock jumps.
+    Clock,
+    /// The nodes are spread over other processes.
+    Regroup,
+}
+
+impl Fault {
+    /// Every kind, with how often it strikes in a storm: parts of a million, of the chances that it has.
+    pub const STORM: &[(Fault, u32)] = &[
+        (Fault::Crash, 700),
+        (Fault::LostReply, 1_500),
+        (Fault::Unreachable, 1_500),
+        (Fault::Coordinator, 150),
+        (Fault::Freeze, 150),
+        (Fault::Zombie, 150),
+        (Fault::Cut, 200),
+        (Fault::Join, 150),
+        (Fault::Leave, 2_500),
+        (Fault::StaleAssignment, 300_000),
+        (Fault::Retry, 3_000),
+        (Fault::LateMarker, 10_000),
+        (Fault::Hanging, 100),
+        (Fault::Stranger, 3_000),
+        (Fault::SlowPartition, 300),
+        (Fault::FalseCut, 200),
+        (Fault::LostTail, 150_000),
+        (Fault::StoreLost, 50_000),
+        (Fault::StoreStale, 50_000),
+        (Fault::StoreAhead, 30_000),
+        (Fault::DiskFull, 500),
+        (Fault::Clock, 500),
+        (Fault::Regroup, 50),
+    ];
+
+    /// Its name, as reports have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Crash => "crash",
+            Fault::LostReply => "lost reply",
+            Fault::Unreachable => "unreachable",
+            Fault::Coordinator => "coordinator unavailable",
+            Fault::Freeze => "freeze",
+            Fault::Zombie => "zombie",
+            Fault::Cut => "cut off",
+            Fault::Join => "process joins",
+            Fault::Leave => "process leaves",
+            Fault::StaleAssignment => "stale assignment",
+            Fault::Retry => "producer retry",
+            Fault::LateMarker => "late marker",
+            Fault::Hanging => "hanging transaction",
+            Fault::Stranger => "stranger",
+            Fault::SlowPartition => "slow partition",
+            Fault::FalseCut => "false cut",
+            Fault::LostTail => "lost tail",
+            Fault::StoreLost => "store lost",
+            Fault::StoreStale => "store stale",
+            Fault::StoreAhead => "store ahead",
+            Fault::DiskFull => "disk full",
+            Fault::Clock => "clock jump",
+            Fault::Regroup => "regroup",
+        }
+    }
+}
+
+/// How often a fault struck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// In all.
+    pub injected: u64,
+    /// While a process that it hit had an epoch open.
+    pub in_epoch: u64,
+}
+
+/// How often each fault is to strike, in parts of a million, and how often it did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    pub rates: BTreeMap<Fault, u32>,
+    pub counts: BTreeMap<&'static str, Count>,
+    pub calm: bool,
+}
+
+impl Faults {
+    pub fn new(rates: BTreeMap<Fault, u32>) -> Self {
+        Faults { rates, ..Faults::default() }
+    }
+
+    /// How often `fault` is to strike now.
+    pub fn rate(&self, fault: Fault) -> u32 {
+        if self.calm { 0 } else { self.rates.get(&fault).copied().unwrap_or(0) }
+    }
+
+    pub fn count(&mut self, fault: Fault, in_epoch: bool) {
+        let count = self.counts.entry(fault.name()).or_default();
+        count.injected += 1;
+        count.in_epoch += u64::from(in_epoch);
+    }
+}

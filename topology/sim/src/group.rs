@@ -1,0 +1,182 @@
+//! The coordinator of one consumer group, as the classic protocol has it for static members: who is in it, which generation
+//! it is, and who may send offsets. A rebalance ends when every member has come to it, or has been silent for too long.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tributary_slot::{Failed, Fault, Membership, Partitions, Rebalance};
+
+/// Names a process from its start to its end.
+pub(crate) type Life = u64;
+
+/// A member, as the coordinator has it.
+#[derive(Debug)]
+struct Member {
+    id: String,
+    life: Life,
+    assigned: Partitions,
+    /// Whether it has come to the rebalance under way.
+    joined: bool,
+}
+
+/// A member's client, as its own background thread has it.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// What it was told and has not told its process.
+    told: VecDeque<Option<Partitions>>,
+    membership: Option<Membership>,
+    joins: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    topics: Vec<&'static str>,
+    partitions: u32,
+    generation: i32,
+    rebalancing: bool,
+    members: BTreeMap<String, Member>,
+    clients: BTreeMap<Life, Client>,
+    ids: u64,
+}
+
+impl Group {
+    pub fn new(partitions: u32) -> Self {
+        Group { partitions, ..Group::default() }
+    }
+
+    /// A process joins in a slot. One that the group knows gets what the slot had, without a rebalance.
+    pub fn join(&mut self, slot: &str, life: Life, topics: &[&'static str]) {
+        self.topics = topics.to_vec();
+        self.ids += 1;
+        let id = format!("{slot}-{}", self.ids);
+        let client = self.clients.entry(life).or_default();
+        *client = Client { joins: true, ..Client::default() };
+        match self.members.get_mut(slot) {
+            Some(member) if member.life != life && !self.rebalancing => {
+                (member.id, member.life) = (id.clone(), life);
+                client.membership = Some(Membership { generation: self.generation, member: id });
+                client.told.push_back(Some(member.assigned.clone()));
+            }
+            Some(member) => {
+                (member.id, member.life, member.joined) = (id, life, true);
+                self.rebalance();
+            }
+            None => {
+                let member = Member { id, life, assigned: Partitions::new(), joined: true };
+                self.members.insert(slot.to_owned(), member);
+                self.rebalance();
+            }
+        }
+    }
+
+    fn rebalance(&mut self) {
+        self.rebalancing = true;
+        self.settle();
+    }
+
+    /// Ends the rebalance, if everyone has come to it: partitions in ranges, topic by topic.
+    fn settle(&mut self) {
+        if !self.rebalancing || self.members.values().any(|member| !member.joined) {
+            return;
+        }
+        (self.rebalancing, self.generation) = (false, self.generation + 1);
+        let count = self.members.len() as u32;
+        for (number, member) in (0..).zip(self.members.values_mut()) {
+            let share = |number: u32| number * (self.partitions / count) + number.min(self.partitions % count);
+            let range = share(number)..share(number + 1);
+            let topics = self.topics.iter();
+            member.assigned = topics.flat_map(|topic| range.clone().map(move |at| ((*topic).to_owned(), at))).collect();
+            member.joined = false;
+            let client = self.clients.entry(member.life).or_default();
+            client.membership = Some(Membership { generation: self.generation, member: member.id.clone() });
+            client.told.push_back(Some(member.assigned.clone()));
+        }
+    }
+
+    /// Takes out who is gone: it was silent for longer than a session.
+    pub fn expire(&mut self, is_gone: impl Fn(Life) -> bool) {
+        let before = self.members.len();
+        self.members.retain(|_, member| !is_gone(member.life));
+        if self.members.len() < before && !self.members.is_empty() {
+            self.rebalance();
+        }
+    }
+
+    pub fn forget(&mut self, life: Life) {
+        self.clients.remove(&life);
+    }
+
+    /// Whether a client has something to tell.
+    pub fn has_news(&self, slot: &str, life: Life) -> bool {
+        let Some(client) = self.clients.get(&life).filter(|client| client.joins) else { return false };
+        !client.told.is_empty()
+            || match self.members.get(slot) {
+                None => true,
+                Some(member) => member.life != life || (self.rebalancing && !member.joined),
+            }
+    }
+
+    /// What a process hears when it asks its client; the second is whether it is fenced. With `hasty`, the client has gone to the
+    /// next rebalance before its process heard of the last one's end.
+    pub fn serve(&mut self, slot: &str, life: Life, hasty: bool) -> (Vec<Rebalance>, bool) {
+        let Some(client) = self.clients.get_mut(&life).filter(|client| client.joins) else {
+            return (Vec::new(), false);
+        };
+        let (hasty, mut news) = (hasty && !client.told.is_empty(), Vec::new());
+        match self.members.get_mut(slot) {
+            Some(member) if member.life != life => return (news, true),
+            Some(member) if self.rebalancing && !member.joined => {
+                if !hasty {
+                    client.told.clear();
+                    news.push(Rebalance::Revoked);
+                }
+                client.membership = None;
+                member.joined = true;
+                self.settle();
+            }
+            Some(_) => {}
+            None => {
+                let topics = self.topics.clone();
+                news.push(Rebalance::Revoked);
+                self.join(slot, life, &topics);
+            }
+        }
+        let client = self.clients.entry(life).or_default();
+        let count = if hasty { 1 } else { client.told.len() };
+        for told in client.told.drain(..count.min(client.told.len())) {
+            news.push(match told {
+                Some(partitions) => Rebalance::Assigned(partitions, client.membership.clone()),
+                None => Rebalance::Revoked,
+            });
+        }
+        (news, false)
+    }
+
+    pub fn membership(&self, life: Life) -> Option<Membership> {
+        self.clients.get(&life)?.membership.clone()
+    }
+
+    /// Whether a member has exactly these partitions, and the group is at rest.
+    pub fn confirms(&self, membership: &Membership, partitions: &Partitions) -> bool {
+        !self.rebalancing
+            && self.members.values().any(|member| member.id == membership.member && member.assigned == *partitions)
+    }
+
+    pub fn holds(&self, slot: &str) -> bool {
+        self.members.contains_key(slot)
+    }
+
+    /// Whether a transaction may carry offsets of this member.
+    pub fn admits(&self, slot: &str, membership: &Membership) -> Result<(), Failed> {
+        let refused = |text: &str, fault| Err(Failed { text: text.into(), fault });
+        match self.members.get(slot) {
+            None => refused("sending offsets: unknown member", Fault::Abort),
+            Some(member) if member.id != membership.member => {
+                refused("sending offsets: another member has the slot", Fault::SlotFenced)
+            }
+            Some(_) if membership.generation != self.generation => {
+                refused("sending offsets: illegal generation", Fault::Abort)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a client reads: from where, how far, and in which order it comes.
+
+use std::collections::BTreeMap;
+
+use tributary_slot::Met;
+
+use crate::cluster::Cluster;
+use crate::faults::Fault;
+
+/// What reads a list of partitions.
+#[derive(Default)]
+pub(crate) struct Reading {
+    positions: BTreeMap<(String, u32), u64>,
+    /// Partitions whose end was told, and where it was.
+    told: BTreeMap<(String, u32), u64>,
+    /// The log's version when there was nothing to read.
+    idle: Option<u64>,
+}
+
+impl Reading {
+    pub fn assign<'a>(&mut self, positions: impl IntoIterator<Item = (&'a str, u32, u64)>) {
+        *self = Reading::default();
+        self.positions.extend(positions.into_iter().map(|(topic, partition, at)| ((topic.to_owned(), partition), at)));
+    }
+
+    pub fn has_any(&mut self, cluster: &Cluster) -> bool {
+        if self.idle == Some(cluster.log.version()) {
+            return false;
+        }
+        let any = self.positions.iter().any(|((topic, partition), position)| {
+            if cluster.is_slow(topic, *partition) {
+                return false;
+            }
+            let end = cluster.log.stable_end(topic, *partition);
+            *position < end || self.told.get(&(topic.clone(), *partition)) != Some(&end)
+        });
+        if !any && cluster.slow.is_empty() {
+            self.idle = Some(cluster.log.version());
+        }
+        any
+    }
+
+    /// Takes some of what there is, in an order of partitions that chance decides; ends are met behind the last record.
+    pub fn take(&mut self, cluster: &mut Cluster, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
+        let mut open: Vec<(String, u32, u64)> = Vec::new();
+        for ((topic, partition), position) in &self.positions {
+            if !cluster.is_slow(topic, *partition) && cluster.random.chance(3, 4) {
+                open.push((topic.clone(), *partition, *position));
+            }
+        }
+        let mut met = 0;
+        while met < most && !open.is_empty() {
+            let index = cluster.random.below(open.len());
+            let (topic, partition, position) = &mut open[index];
+            let next = cluster.log.committed(topic, *partition, *position).next();
+            if let Some(record) = next {
+                let (key, value, offset) = (record.key.as_deref(), record.value.as_deref(), record.offset);
+                meet(Met::Record { topic, partition: *partition, offset, key, value });
+                *position = offset + 1;
+                met += 1;
+            } else {
+                let end = cluster.log.stable_end(topic, *partition).max(*position);
+                let told = self.told.insert((topic.clone(), *partition), end);
+                if told != Some(end) {
+                    meet(Met::End { topic, partition: *partition, offset: end });
+                    met += 1;
+                }
+                *position = end;
+                let (topic, partition, position) = open.swap_remove(index);
+                self.positions.insert((topic, partition), position);
+            }
+        }
+        self.positions.extend(open.into_iter().map(|(topic, partition, position)| ((topic, partition), position)));
+        met
+    }
+
+    /// Reads no more of a partition that the client takes for cut, where that fault strikes; and where it takes it for cut.
+    pub fn cut(&mut self, cluster: &mut Cluster) -> Option<(String, u32, u64)> {
+        if self.positions.is_empty() || !cluster.strikes(Fault::FalseCut, cluster.in_epoch) {
+            return None;
+        }
+        let (topic, partition) = self.positions.keys().nth(cluster.random.below(self.positions.len()))?.clone();
+        let end = self.positions.remove(&(topic.clone(), partition))?;
+        Some((topic, partition, end))
+    }
+}

@@ -1,0 +1,389 @@
+//! The slot's world as it is here. Before everything that happens the process stands still, and others may go first, or
+//! it may die; a call may not arrive, and its answer may be lost.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tributary_flow::Timestamp;
+use tributary_flow::log::Logged;
+use tributary_flow::platform::TaskStatus;
+use tributary_slot::{
+    At, Bounds, Failed, Fault as Meaning, InputAt, Join, Membership, Met, News, Outgoing, Partitions, Step, TaskAt,
+    World,
+};
+
+use crate::cluster::{Barred, Cluster, SECOND};
+use crate::disk::{Changes, Disks};
+use crate::faults::Fault;
+use crate::local::{Held, Local, Queued, Wish};
+
+/// What is around one process.
+pub(crate) struct Around {
+    pub held: Rc<Held>,
+    pub local: Rc<Local>,
+    pub disks: Rc<Disks>,
+}
+
+/// What becomes of a call.
+enum Fate {
+    Arrives,
+    AnswerLost,
+}
+
+impl Around {
+    pub fn with<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
+        self.held.with(act)
+    }
+
+    /// Stands still until whoever schedules says so.
+    pub async fn wait(&self, wish: Wish) {
+        let mut asked = false;
+        self.local.wish.set(wish);
+        poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Comes to a boundary of a commit.
+    pub async fn boundary(&self) {
+        self.wait(Wish::Boundary).await;
+    }
+
+    fn failed(&self, text: &str) -> Failed {
+        Failed { text: format!("{text} (slot {})", self.local.slot), fault: Meaning::Other }
+    }
+
+    /// Waits until it is known that nobody answers.
+    async fn give_up(&self, text: &str) -> Failed {
+        let until = self.with(|cluster| cluster.soon(5, 12));
+        self.wait(Wish::Until(until)).await;
+        self.failed(text)
+    }
+
+    /// A call to the cluster is on its way.
+    async fn send(&self, text: &str, coordinator: bool) -> Result<Fate, Failed> {
+        self.wait(Wish::Turn).await;
+        let in_epoch = self.local.in_epoch.get();
+        let arrives = self.with(|cluster| {
+            let reachable = cluster.elapsed >= self.local.cut.get() && (!coordinator || cluster.coordinates());
+            reachable && !cluster.strikes(Fault::Unreachable, in_epoch)
+        });
+        if !arrives {
+            return Err(self.give_up(text).await);
+        }
+        Ok(if self.with(|cluster| cluster.strikes(Fault::LostReply, in_epoch)) {
+            Fate::AnswerLost
+        } else {
+            Fate::Arrives
+        })
+    }
+
+    /// A call to the cluster that has happened is answered, or not.
+    async fn answer<T>(&self, text: &str, fate: Fate, answer: T) -> Result<T, Failed> {
+        match fate {
+            Fate::Arrives => Ok(answer),
+            Fate::AnswerLost => Err(self.give_up(text).await),
+        }
+    }
+
+    /// Asks until the coordinator does not say to wait.
+    async fn until_admitted<T>(&self, mut ask: impl FnMut(&mut Cluster) -> Result<T, Barred>) -> Result<T, Failed> {
+        let deadline = self.with(|cluster| cluster.elapsed) + 12 * SECOND;
+        loop {
+            match self.with(&mut ask) {
+                Ok(done) => return Ok(done),
+                Err(Barred::Failed(failed)) => return Err(failed),
+                Err(Barred::Wait) => {
+                    let now = self.with(|cluster| cluster.elapsed);
+                    if now > deadline {
+                        return Err(self.failed("the last transaction does not end"));
+                    }
+                    self.wait(Wish::Until(now + 5_000)).await;
+                }
+            }
+        }
+    }
+
+    /// Sends some of the queue, in order.
+    async fn flush(&self, most: usize) -> Result<(), Failed> {
+        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
+        for _ in 0..most {
+            if self.local.queue.borrow().is_empty() {
+                return Ok(());
+            }
+            let transaction = self.until_admitted(|cluster| cluster.transaction(&self.local.slot, epoch)).await?;
+            let Some(Queued { topic, partition, number, record }) = self.local.queue.borrow_mut().pop_front() else {
+                return Ok(());
+            };
+            let told = self.with(|cluster| {
+                if number.is_some() && cluster.strikes(Fault::Stranger, true) {
+                    let stranger = cluster.log.begin();
+                    let wall = cluster.wall();
+                    cluster.log.append(Some(stranger), &topic, partition, Logged::default(), wall);
+                    cluster.log.decide(stranger, false);
+                }
+                let wall = cluster.wall();
+                let offset = cluster.log.append(Some(transaction), &topic, partition, record, wall);
+                (!cluster.strikes(Fault::Retry, true)).then_some(offset)
+            });
+            if let Some(number) = number {
+                self.local.offsets.borrow_mut()[number] = told;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World for Around {
+    type State = Disks;
+    type Batch = Changes;
+
+    fn state(&self) -> &Disks {
+        &self.disks
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.with(|cluster| cluster.wall().plus(self.local.skew.get()))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.with(|cluster| cluster.elapsed))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.local.stopping.get()
+    }
+
+    fn lineage(&self) -> Result<[u8; 16], String> {
+        let drawn = |cluster: &mut Cluster| std::array::from_fn(|_| cluster.random.below(256) as u8);
+        Ok(self.with(drawn))
+    }
+
+    fn doing(&self, _what: &'static str) {}
+
+    async fn pause(&self, time: Duration) {
+        let until = self.with(|cluster| cluster.elapsed) + time.as_micros() as u64;
+        self.wait(Wish::Until(until)).await;
+    }
+
+    async fn join(&self, _how: Join, topics: &[&'static str]) -> Result<(), Failed> {
+        self.wait(Wish::Turn).await;
+        self.with(|cluster| cluster.groups[self.local.group].join(&self.local.slot, self.local.life, topics));
+        Ok(())
+    }
+
+    fn membership(&self) -> Option<Membership> {
+        self.with(|cluster| cluster.groups[self.local.group].membership(self.local.life))
+    }
+
+    async fn is_confirmed(&self, membership: &Membership, partitions: &Partitions) -> Result<bool, Failed> {
+        let fate = self.send("asking for the group", true).await?;
+        let confirmed = self.with(|cluster| cluster.groups[self.local.group].confirms(membership, partitions));
+        self.answer("asking for the group", fate, confirmed).await
+    }
+
+    async fn is_held(&self) -> Result<bool, Failed> {
+        let fate = self.send("asking for the slot", true).await?;
+        let held = self.with(|cluster| cluster.groups[self.local.group].holds(&self.local.slot));
+        self.answer("asking for the slot", fate, held).await
+    }
+
+    async fn assign(&self, positions: &[(InputAt, u64)]) -> Result<(), Failed> {
+        let positions = positions.iter().map(|((topic, partition), at)| (*topic, *partition, *at));
+        self.local.inputs.borrow_mut().assign(positions);
+        Ok(())
+    }
+
+    async fn read(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> News {
+        let until = self.with(|cluster| cluster.elapsed) + wait.as_micros() as u64;
+        self.wait(Wish::Read(until)).await;
+        let local = &self.local;
+        self.with(|cluster| {
+            if cluster.elapsed < local.cut.get() {
+                return News::default();
+            }
+            if cluster.random.chance(1, 4) {
+                self.learn(cluster);
+            }
+            let mut inputs = local.inputs.borrow_mut();
+            if let Some((topic, partition, end)) = inputs.cut(cluster) {
+                let error =
+                    Failed { text: format!("{topic}[{partition}] was cut at {end}"), fault: Meaning::OffsetLost };
+                meet(Met::Cut { topic: &topic, partition, end, error });
+            }
+            let most = 1 + cluster.random.below(most);
+            inputs.take(cluster, most, meet);
+            if !cluster.coordinates() {
+                return News::default();
+            }
+            let hasty = cluster.groups[local.group].has_news(&local.slot, local.life)
+                && cluster.strikes(Fault::StaleAssignment, cluster.in_epoch);
+            let (rebalances, fenced) = cluster.groups[local.group].serve(&local.slot, local.life, hasty);
+            if !rebalances.is_empty() {
+                inputs.assign([]);
+            }
+            News { rebalances, fenced }
+        })
+    }
+
+    async fn ends(&self, partitions: &[At]) -> Result<Bounds, Failed> {
+        let fate = self.send("asking for ends", false).await?;
+        let range = |cluster: &mut Cluster, (topic, partition): &At| 0..cluster.log.uncommitted_end(topic, *partition);
+        let found = self.with(|cluster| partitions.iter().map(|at| (at.clone(), range(cluster, at))).collect());
+        self.answer("asking for ends", fate, found).await
+    }
+
+    fn known_end(&self, topic: &str, partition: u32) -> Option<u64> {
+        self.local.known.borrow().get(&(topic.to_owned(), partition)).copied()
+    }
+
+    async fn open(&self, changelogs: &[(&str, u32, u64)]) -> Result<(), Failed> {
+        self.local.changelogs.borrow_mut().assign(changelogs.iter().copied());
+        Ok(())
+    }
+
+    async fn read_changelogs(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
+        let any = self.with(|cluster| self.local.changelogs.borrow_mut().has_any(cluster));
+        let wish =
+            if any { Wish::Turn } else { Wish::Until(self.with(|cluster| cluster.elapsed) + wait.as_micros() as u64) };
+        self.wait(wish).await;
+        self.with(|cluster| {
+            if cluster.elapsed < self.local.cut.get() {
+                return 0;
+            }
+            let most = 1 + cluster.random.below(most);
+            self.local.changelogs.borrow_mut().take(cluster, most, meet)
+        })
+    }
+
+    async fn initialise(&self) -> Result<(), Failed> {
+        let fate = self.send("initialising transactions", true).await?;
+        let epoch = self.until_admitted(|cluster| cluster.initialise(&self.local.slot)).await?;
+        let epoch = self.answer("initialising transactions", fate, epoch).await?;
+        self.local.producer.set(Some(epoch));
+        self.local.queue.borrow_mut().clear();
+        Ok(())
+    }
+
+    async fn at(&self, step: Step) {
+        let local = &self.local;
+        if step == Step::Begin {
+            local.attempts.set(local.attempts.get() + 1);
+            local.boundary.set(0);
+            local.in_epoch.set(true);
+        }
+        self.boundary().await;
+        local.step.set(Some(step));
+        if self.with(|cluster| cluster.random.chance(1, 8)) {
+            self.with(|cluster| self.learn(cluster));
+        }
+        // What is queued goes out when the client likes.
+        if self.with(|cluster| cluster.random.chance(1, 2)) {
+            let some = self.with(|cluster| cluster.random.below(8));
+            // Whether that failed is told with the deliveries.
+            let _sent = self.flush(some).await;
+        }
+    }
+
+    async fn begin(&self) -> Result<(), Failed> {
+        self.local.queue.borrow_mut().clear();
+        self.local.offsets.borrow_mut().clear();
+        if self.local.producer.get().is_some() { Ok(()) } else { Err(self.failed("there is no producer")) }
+    }
+
+    fn produce(&self, record: &Outgoing<'_>) -> Result<(), Failed> {
+        let mut offsets = self.local.offsets.borrow_mut();
+        if let Some(number) = record.number {
+            let length = offsets.len().max(number + 1);
+            offsets.resize(length, None);
+        }
+        let headers = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+        let (topic, partition, number) = (record.topic.to_owned(), record.partition, record.number);
+        let record = Logged { offset: 0, key, value, headers };
+        self.local.queue.borrow_mut().push_back(Queued { topic, partition, number, record });
+        Ok(())
+    }
+
+    async fn deliveries(&self) -> Result<Vec<Option<u64>>, Failed> {
+        let fate = self.send("waiting for acknowledgements", true).await?;
+        self.flush(usize::MAX).await?;
+        self.answer("waiting for acknowledgements", fate, self.local.offsets.take()).await
+    }
+
+    async fn send_offsets(&self, _offsets: &[(InputAt, u64)], membership: &Membership) -> Result<(), Failed> {
+        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
+        let fate = self.send("sending offsets", true).await?;
+        self.until_admitted(|cluster| cluster.transaction(&self.local.slot, epoch)).await?;
+        self.with(|cluster| cluster.groups[self.local.group].admits(&self.local.slot, membership))?;
+        self.answer("sending offsets", fate, ()).await
+    }
+
+    async fn commit(&self) -> Result<(), Failed> {
+        self.end(true).await
+    }
+
+    async fn abort(&self) -> Result<(), Failed> {
+        if self.local.step.get() == Some(Step::Deliveries) && self.local.queue.borrow().is_empty() {
+            self.with(|cluster| cluster.surprises += 1);
+        }
+        self.local.queue.borrow_mut().clear();
+        let ended = self.end(false).await;
+        self.local.in_epoch.set(false);
+        ended
+    }
+
+    fn forget_producer(&self) {
+        self.local.producer.set(None);
+        self.local.queue.borrow_mut().clear();
+        self.local.in_epoch.set(false);
+    }
+
+    async fn store(&self, batch: Changes) -> Result<(), String> {
+        for (node, written) in batch.by_node() {
+            self.wait(Wish::Turn).await;
+            if self.with(|cluster| cluster.strikes(Fault::DiskFull, self.local.in_epoch.get())) {
+                return Err(format!("no space left for {node}"));
+            }
+            self.disks.write(node, written);
+        }
+        Ok(())
+    }
+
+    fn own(&self, tasks: BTreeSet<TaskAt>) {
+        self.local.owned.replace(tasks);
+    }
+
+    fn report(&self, status: Vec<TaskStatus>) {
+        let halted = |status: TaskStatus| Some((status.node, status.partition, status.halted?));
+        self.local.halted.replace(status.into_iter().filter_map(halted).collect());
+    }
+
+    fn committed(&self, _took: Duration) {
+        self.with(|cluster| cluster.commits += 1);
+        self.local.in_epoch.set(false);
+        self.local.step.set(None);
+        self.local.done.set(true);
+    }
+}
+
+impl Around {
+    /// Hears where partitions end.
+    fn learn(&self, cluster: &Cluster) {
+        let mut known = self.local.known.borrow_mut();
+        for (node, partition) in self.local.owned.borrow().iter() {
+            let topic = self.disks.changelog(node);
+            let end = cluster.log.uncommitted_end(topic, *partition);
+            known.insert((topic.to_owned(), *partition), end);
+        }
+    }
+
+    async fn end(&self, commit: bool) -> Result<(), Failed> {
+        let (text, slot) = (if commit { "committing" } else { "aborting" }, &self.local.slot);
+        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
+        let fate = self.send(text, true).await?;
+        self.until_admitted(|cluster| cluster.end(slot, epoch, commit)).await?;
+        self.answer(text, fate, ()).await
+    }
+}

@@ -1,0 +1,101 @@
+//! Taking up an assignment, and beginning again after a failure: confirm that it is ours, initialise transactions, restore,
+//! and read on from the positions.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use tributary_flow::{Engine, Foresight};
+
+use crate::slot::{Owned, REPORT};
+use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
+
+impl<W: World> Slot<W> {
+    /// After an assignment or a failure: joined we are; initialise, restore, and read from the positions.
+    pub(crate) async fn assume(&mut self) -> Result<(), Trouble> {
+        let Some((assigned, _)) = &self.assigned else { return Ok(()) };
+        // A task runs only where all its inputs are ours; every topic has the same partitions, so all tasks of one do.
+        let ours = |topic: &str, partition| assigned.contains(&(topic.to_owned(), partition));
+        let complete = |partition: &u32| self.inputs.keys().all(|topic| ours(topic, *partition));
+        let partitions: Vec<u32> = (0..self.options.partitions).filter(complete).collect();
+        self.confirm().await?;
+        self.initialise().await?;
+        self.world.doing("asking for ends");
+        let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
+        let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
+        let tasks: Vec<_> =
+            self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
+        let rows = self.restore(&tasks).await?;
+        let lineages = self.new_lineages(&rows)?;
+        let mut engine = Engine::new(partitions.iter().flat_map(|partition| (self.make)(*partition)).collect());
+        let read = positions(&mut engine, self.world.state(), &bounds)?;
+        self.world.assign(&read.iter().map(|(at, position)| (*at, *position)).collect::<Vec<_>>()).await?;
+        let end = |(topic, partition): &InputAt| bounds.get(&((*topic).to_owned(), *partition)).map_or(0, |at| at.end);
+        let targets = read.keys().map(|at| (*at, end(at))).collect();
+        self.world.own(tasks.iter().map(|(node, partition)| (node.name, *partition)).collect());
+        let reported = self.world.elapsed().saturating_sub(REPORT);
+        let (sent, foresight) = (BTreeMap::new(), Foresight::default());
+        self.owned =
+            Some(Owned { engine, foresight, rows, lineages, records: read.clone(), read, targets, sent, reported });
+        tracing::info!(?partitions, slot = self.options.slot, "running");
+        Ok(())
+    }
+
+    async fn initialise(&mut self) -> Result<(), Trouble> {
+        if !self.initialised {
+            self.world.doing("initialising transactions");
+            self.world.initialise().await?;
+            self.initialised = true;
+        }
+        Ok(())
+    }
+
+    /// That the assignment and our membership belong together.
+    pub(crate) async fn confirm(&self) -> Result<(), Trouble> {
+        self.world.doing("confirming the assignment");
+        let Some((assigned, membership)) = &self.assigned else { return Ok(()) };
+        if self.world.is_confirmed(membership, assigned).await? && self.is_same_generation() {
+            Ok(())
+        } else {
+            Err(Trouble::Again("the group has not settled".into()))
+        }
+    }
+
+    /// Whether our membership is still the one of the assignment.
+    pub(crate) fn is_same_generation(&self) -> bool {
+        self.assigned.as_ref().is_some_and(|(_, membership)| self.world.membership().as_ref() == Some(membership))
+    }
+
+    /// Tells the group that we live while nothing is read, and hears whether there is no use in going on.
+    pub(crate) async fn live(&mut self) -> Result<(), Trouble> {
+        self.world.doing("restoring");
+        let news = self.world.read(Duration::ZERO, 1, &mut |_| {}).await;
+        self.hear(news);
+        if self.news.is_any() || self.world.is_stopping() { Err(Trouble::Rebalanced) } else { Ok(()) }
+    }
+
+    /// A lineage for every store that has none.
+    fn new_lineages(&self, rows: &BTreeMap<TaskAt, Row>) -> Result<BTreeMap<TaskAt, [u8; 16]>, Trouble> {
+        let new = rows.iter().filter(|(_, row)| row.lineage == [0; 16]);
+        let drawn = new.map(|(at, _)| self.world.lineage().map(|lineage| (*at, lineage)));
+        drawn.collect::<Result<_, _>>().map_err(|reason| Trouble::Stop(Failure::Broken(reason)))
+    }
+}
+
+/// From where to read each input. A log that does not hold what comes next is not the one the stores were made from.
+fn positions(
+    engine: &mut Engine,
+    state: &impl tributary_flow::Stores,
+    bounds: &Bounds,
+) -> Result<BTreeMap<InputAt, u64>, Trouble> {
+    let mut read = BTreeMap::new();
+    for (at, position) in engine.positions(state) {
+        let Range { start, end } = bounds.get(&(at.topic.name.to_owned(), at.partition)).cloned().unwrap_or(0..0);
+        if position < start || position > end {
+            let said = format!("the next record of {at:?} is {position} and the log holds {start} to {end}");
+            return Err(Trouble::Stop(Failure::Log(said)));
+        }
+        read.insert((at.topic.name, at.partition), position);
+    }
+    Ok(read)
+}

@@ -1,0 +1,300 @@
+//! Running epochs and making them durable: outputs, changelog and journal, deliveries compared with what was foreseen,
+//! offsets, commit. The stores follow only then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tributary_flow::engine::Ends;
+use tributary_flow::task::TaskCommit;
+use tributary_flow::{Commit, Epoch, Input, TopicRef};
+
+use crate::restore::LINEAGE;
+use crate::slot::Owned;
+use crate::world::{Batch, Failed, Fault, Outgoing, World};
+use crate::{At, Failure, Membership, Slot, TaskAt, Trouble};
+
+/// After our producer was fenced: time for two heartbeats to tell whether our slot was taken.
+const CONFIRM: Duration = Duration::from_secs(4);
+
+/// A step of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// A transaction begins.
+    Begin,
+    /// The outputs are written.
+    Records,
+    /// What the tasks changed is written to their changelogs, positions included.
+    Changelog,
+    /// The tasks' journal entries are written.
+    Journal,
+    /// All of it is acknowledged, and where the outputs went is compared with what was foreseen.
+    Deliveries,
+    /// The positions are sent, which the group takes only from its member.
+    Offsets,
+    /// The transaction is committed: from here on it happened.
+    Commit,
+    /// The stores take in what the changelog holds.
+    Stores,
+}
+
+/// The commit, step by step. A process can die before, between and after any two; whoever tests that walks this list.
+pub const PROTOCOL: &[Step] = &[
+    Step::Begin,
+    Step::Records,
+    Step::Changelog,
+    Step::Journal,
+    Step::Deliveries,
+    Step::Offsets,
+    Step::Commit,
+    Step::Stores,
+];
+
+/// A commit under way.
+struct Attempt {
+    commit: Commit,
+    /// Where the changelogs ended before it began.
+    ends: BTreeMap<TaskAt, u64>,
+    /// Positions to send: at least one, for without any the broker would not be asked who we are.
+    offsets: Vec<((&'static str, u32), u64)>,
+    /// Where the records went.
+    went: Vec<Option<u64>>,
+    begun: Duration,
+    took: Duration,
+}
+
+/// How a step ended.
+#[derive(PartialEq, Eq)]
+enum Done {
+    Well,
+    /// A record went elsewhere than foreseen: nothing is committed, and the transaction is still open.
+    Elsewhere,
+}
+
+impl<W: World> Slot<W> {
+    /// Runs an epoch over these inputs and, where everything up to the end seen at start has been applied, the timers
+    /// that are due; if there is anything to do.
+    pub(crate) async fn epoch(&mut self, inputs: &[Input], caught_up: bool) -> Result<(), Trouble> {
+        let now = self.world.wall();
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        let timers = if caught_up { self.options.timers } else { 0 };
+        if inputs.is_empty() && (timers == 0 || owned.engine.next_timer(self.world.state()).is_none_or(|due| due > now))
+        {
+            return Ok(());
+        }
+        loop {
+            let Some(owned) = &mut self.owned else { return Ok(()) };
+            self.world.doing("computing an epoch");
+            let Owned { engine, foresight, .. } = owned;
+            let foreseen = |topic: TopicRef, partition: u32| foresight.end(topic, partition);
+            let ends: Option<&Ends<'_>> = if self.options.fused { Some(&foreseen) } else { None };
+            let computed = engine.epoch(self.world.state(), Epoch { now, timers, ends }, inputs);
+            let commit = computed.map_err(|error| Trouble::Again(error.0))?;
+            if commit.is_empty() {
+                return Ok(()); // Skipped records alone are not worth a transaction.
+            }
+            if !self.is_same_generation() {
+                return Err(Trouble::Again("the group has another generation".into()));
+            }
+            if self.make_durable(commit).await? == Done::Well {
+                return Ok(());
+            }
+            self.undo().await?;
+        }
+    }
+
+    async fn make_durable(&mut self, commit: Commit) -> Result<Done, Trouble> {
+        let begun = self.world.elapsed();
+        // The ends as of before the transaction: the coordinator then still took us for the owner, so what lies below is ours,
+        // or was restored. Later it may be another's, and the stores would be taken to hold it.
+        let (ends, offsets) = (self.changelog_ends(&commit), self.offsets());
+        let mut attempt = Attempt { commit, ends, offsets, went: Vec::new(), begun, took: Duration::ZERO };
+        for step in PROTOCOL {
+            self.world.at(*step).await;
+            if self.perform(*step, &mut attempt).await? == Done::Elsewhere {
+                return Ok(Done::Elsewhere);
+            }
+        }
+        let (records, tasks) = (attempt.commit.records.len(), attempt.commit.tasks.len());
+        tracing::debug!(records, tasks, took = ?attempt.took, "epoch");
+        self.failures = 0;
+        self.world.committed(attempt.took);
+        Ok(Done::Well)
+    }
+
+    async fn perform(&mut self, step: Step, attempt: &mut Attempt) -> Result<Done, Trouble> {
+        let done = match step {
+            Step::Begin => self.world.begin().await,
+            Step::Records => self.write_records(&attempt.commit),
+            Step::Changelog => self.write_changelogs(&attempt.commit),
+            Step::Journal => self.write_journals(&attempt.commit),
+            Step::Deliveries => match self.world.deliveries().await {
+                Ok(went) => {
+                    attempt.went = went;
+                    let Some(owned) = &mut self.owned else { return Ok(Done::Well) };
+                    if !owned.foresight.is_right(&attempt.commit.records, &attempt.went) {
+                        return Ok(Done::Elsewhere);
+                    }
+                    Ok(())
+                }
+                Err(failed) => Err(failed),
+            },
+            Step::Offsets => self.world.send_offsets(&attempt.offsets, self.membership()).await,
+            Step::Commit => match self.world.commit().await {
+                Ok(()) => {
+                    attempt.took = self.world.elapsed() - attempt.begun;
+                    let Some(owned) = &mut self.owned else { return Ok(Done::Well) };
+                    owned.foresight.committed(&attempt.commit.records, &attempt.went);
+                    owned.sent.extend(attempt.offsets.iter().copied());
+                    Ok(())
+                }
+                Err(failed) => Err(failed),
+            },
+            Step::Stores => return self.follow(attempt).await.map(|()| Done::Well),
+        };
+        match done {
+            Ok(()) => Ok(Done::Well),
+            Err(failed) => Err(self.uncommitted(failed).await),
+        }
+    }
+
+    fn write_records(&self, commit: &Commit) -> Result<(), Failed> {
+        for (number, record) in commit.records.iter().enumerate() {
+            self.world.produce(&Outgoing {
+                topic: record.target.name(),
+                partition: record.partition,
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: &record.headers,
+                number: Some(number),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_changelogs(&self, commit: &Commit) -> Result<(), Failed> {
+        let Some(owned) = &self.owned else { return Ok(()) };
+        for task in &commit.tasks {
+            let topic = &self.topics[task.node.name].changelog;
+            if let Some(lineage) = owned.lineages.get(&(task.node.name, task.partition)) {
+                self.write_own(topic, task.partition, Some(LINEAGE), Some(lineage))?;
+            }
+            for (key, value) in &task.changes {
+                self.write_own(topic, task.partition, Some(key), value.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_journals(&self, commit: &Commit) -> Result<(), Failed> {
+        for task in &commit.tasks {
+            let topic = &self.topics[task.node.name].journal;
+            self.write_own(topic, task.partition, None, Some(&task.journal.encode()))?;
+        }
+        Ok(())
+    }
+
+    fn write_own(&self, topic: &str, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Failed> {
+        self.world.produce(&Outgoing { topic, partition, key, value, headers: &[], number: None })
+    }
+
+    fn membership(&self) -> &Membership {
+        let (_, membership) = self.assigned.as_ref().expect("invariant: an epoch runs under an assignment");
+        membership
+    }
+
+    /// The positions that have moved since they were last sent; one of them where none has, for an epoch of timers alone is
+    /// fenced too.
+    fn offsets(&mut self) -> Vec<((&'static str, u32), u64)> {
+        let Some(owned) = &mut self.owned else { return Vec::new() };
+        let positions = owned.engine.positions(self.world.state());
+        let all = positions.iter().map(|(at, position)| ((at.topic.name, at.partition), *position));
+        let mut moved: Vec<_> = all.clone().filter(|(at, position)| owned.sent.get(at) != Some(position)).collect();
+        if moved.is_empty() {
+            moved.extend(all.take(1));
+        }
+        moved
+    }
+
+    /// Aborts an epoch that went elsewhere than foreseen, to run it again: there is one guess less each time.
+    async fn undo(&mut self) -> Result<(), Trouble> {
+        self.world.doing("aborting");
+        tracing::debug!("others write to a topic of ours as well: the epoch is run again");
+        if let Some(owned) = &mut self.owned {
+            owned.engine.abort();
+        }
+        match self.world.abort().await {
+            Ok(()) => Ok(()),
+            Err(failed) => Err(self.uncommitted(failed).await),
+        }
+    }
+
+    /// What a failed transaction leads to. Only one that is certainly not committed is aborted; all else is as after a crash.
+    async fn uncommitted(&mut self, failed: Failed) -> Trouble {
+        self.world.doing("aborting");
+        let kept = failed.fault == Fault::Abort && self.world.abort().await.is_ok();
+        if !kept {
+            self.world.forget_producer();
+            self.initialised = false;
+        }
+        match failed.fault {
+            Fault::SlotFenced => self.fenced().await,
+            Fault::TooLarge => Trouble::Stop(Failure::TooLarge(failed.text)),
+            Fault::ProducerFenced => {
+                self.wait_until = self.world.elapsed() + CONFIRM;
+                Trouble::Again(failed.text)
+            }
+            _ => Trouble::Again(failed.text),
+        }
+    }
+
+    /// Where the changelogs of an epoch's tasks end, as last asked.
+    fn changelog_ends(&self, commit: &Commit) -> BTreeMap<TaskAt, u64> {
+        let end = |task: &TaskCommit| {
+            let known = self.world.known_end(&self.topics[task.node.name].changelog, task.partition)?;
+            Some(((task.node.name, task.partition), known))
+        };
+        commit.tasks.iter().filter_map(end).collect()
+    }
+
+    /// The stores follow what is committed.
+    async fn follow(&mut self, attempt: &Attempt) -> Result<(), Trouble> {
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        let mut batch = W::Batch::default();
+        for task in &attempt.commit.tasks {
+            let at = (task.node.name, task.partition);
+            let row = owned.rows.get_mut(&at).expect("invariant: every running task was restored");
+            row.advanced = self.world.wall();
+            row.changelog = row.changelog.max(attempt.ends.get(&at).copied().unwrap_or(0));
+            if let Some(lineage) = owned.lineages.remove(&at) {
+                row.lineage = lineage;
+            }
+            for (key, value) in &task.changes {
+                batch.put(at, key, value.as_deref());
+            }
+            batch.row(at, row);
+        }
+        self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
+    }
+
+    /// A clean stop: everything committed is in the stores, so their bounds are the ends.
+    pub(crate) async fn rest(&mut self) {
+        let Some(owned) = &self.owned else { return };
+        let changelog = |(node, partition): &TaskAt| (self.topics[node].changelog.clone(), *partition);
+        let Ok(bounds) = self.world.ends(&owned.rows.keys().map(changelog).collect::<Vec<At>>()).await else { return };
+        // Asked after the ends: if we were frozen meanwhile, another may have written up to there.
+        if self.confirm().await.is_err() {
+            return self.let_go();
+        }
+        let Some(owned) = &mut self.owned else { return };
+        let mut batch = W::Batch::default();
+        for ((node, partition), row) in &mut owned.rows {
+            let end = bounds.get(&(self.topics[node].changelog.clone(), *partition)).map_or(0, |bound| bound.end);
+            (row.changelog, row.advanced) = (row.changelog.max(end), self.world.wall());
+            batch.row((*node, *partition), row);
+        }
+        if let Err(reason) = self.world.store(batch).await {
+            tracing::warn!("the stores' bounds are not written: {reason}");
+        }
+        self.let_go();
+    }
+}

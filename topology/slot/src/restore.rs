@@ -1,0 +1,225 @@
+//! Rolling stores forward out of their changelogs, after every assignment and after every failed epoch, before anything
+//! runs. The target is the read-uncommitted end as of now: whatever a dead or slow predecessor still had open is
+//! committed or aborted before its last stable offset gets there.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use tributary_flow::{Node, time};
+
+use crate::world::{Batch, Met, Rows, World};
+use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
+
+/// The changelog's key for the lineage; no state row begins so.
+pub const LINEAGE: &[u8] = b"L";
+
+/// A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
+const MAX_AGE: i64 = 3 * time::DAY;
+/// Records written to the stores at once.
+const BATCH: usize = 2_000;
+/// How long to wait for something of a changelog.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long a changelog may give nothing: longer than any transaction can be open.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often progress is told.
+const TELL: Duration = Duration::from_secs(5);
+
+/// A changelog that is being read.
+struct Open {
+    row: Row,
+    end: u64,
+}
+
+/// What a step of reading came to.
+enum Reached {
+    /// Some changelog is not at its end yet; and whether anything was met.
+    Partly(bool),
+    /// This changelog's lineage is not the store's.
+    Foreign(TaskAt),
+}
+
+impl<W: World> Slot<W> {
+    /// Brings the stores of `tasks` to the end of their changelogs.
+    pub(crate) async fn restore(&mut self, tasks: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
+        let own =
+            |(node, partition): &(&'static Node, u32)| [(node.changelog(), *partition), (node.journal(), *partition)];
+        let asked: Vec<At> = tasks.iter().flat_map(own).collect();
+        let mut condemned: Vec<TaskAt> = Vec::new();
+        loop {
+            let bounds = self.world.ends(&asked).await?;
+            let range = |at: At| bounds.get(&at).cloned().unwrap_or(0..0);
+            let mut open = BTreeMap::new();
+            for task in tasks {
+                let [changelog, journal] = own(task).map(range);
+                let at = (task.0.name, task.1);
+                let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
+                open.insert(at, Open { row, end: changelog.end });
+            }
+            let read = self.roll_forward(&mut open).await;
+            self.world.open(&[]).await?;
+            match read? {
+                None => return Ok(open.into_iter().map(|(at, open)| (at, open.row)).collect()),
+                Some(foreign) => condemned.push(foreign),
+            }
+        }
+    }
+
+    /// From where to read; what cannot be rolled forward is forgotten and read from the beginning.
+    async fn start(
+        &self,
+        (node, partition): &(&'static Node, u32),
+        changelog: &Range<u64>,
+        journal: &Range<u64>,
+        condemned: bool,
+    ) -> Result<Row, Trouble> {
+        let at = (node.name, *partition);
+        if let Some(row) = self.world.state().row(at).map_err(|reason| Trouble::Stop(Failure::Store(reason)))? {
+            self.fits(node, *partition, &row, changelog, journal)?;
+            let age = self.world.wall().0.saturating_sub(row.advanced.0);
+            if !condemned && age <= MAX_AGE && row.changelog >= changelog.start {
+                return Ok(row);
+            }
+            let age_s = age / time::SECOND;
+            tracing::warn!(node = node.name, partition, age_s, condemned, "the store is rebuilt from its changelog");
+        } else {
+            self.fits(node, *partition, &self.empty(changelog), changelog, journal)?;
+        }
+        let mut batch = W::Batch::default();
+        batch.wipe(at);
+        self.write(batch).await?;
+        Ok(self.empty(changelog))
+    }
+
+    /// A store of which nothing is known.
+    fn empty(&self, changelog: &Range<u64>) -> Row {
+        let (partitions, advanced) = (self.options.partitions, self.world.wall());
+        Row { partitions, changelog: changelog.start, advanced, lineage: [0; 16] }
+    }
+
+    /// That the log is the one that the store was made from.
+    fn fits(
+        &self,
+        node: &Node,
+        partition: u32,
+        row: &Row,
+        changelog: &Range<u64>,
+        journal: &Range<u64>,
+    ) -> Result<(), Trouble> {
+        let (was, now) = (row.partitions, self.options.partitions);
+        let said = if changelog.end == 0 && journal.end > 0 {
+            format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal())
+        } else if was != now {
+            format!("the store of {} was made with {was} partitions and there are {now}", node.name)
+        } else if row.changelog > changelog.end {
+            let (at, end) = (row.changelog, changelog.end);
+            format!("{}[{partition}] ends at {end} and the store has read up to {at}", node.changelog())
+        } else {
+            return Ok(());
+        };
+        Err(Trouble::Stop(Failure::Log(said)))
+    }
+
+    /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
+    async fn roll_forward(&mut self, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
+        let mut behind: Vec<TaskAt> =
+            open.iter().filter(|(_, open)| open.row.changelog < open.end).map(|(at, _)| *at).collect();
+        let place = |at: &TaskAt| (self.topics[at.0].changelog.as_str(), at.1, open[at].row.changelog);
+        self.world.open(&behind.iter().map(place).collect::<Vec<_>>()).await?;
+        let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0_u64);
+        while !behind.is_empty() {
+            self.live().await?;
+            match self.take(open, &behind, &mut records).await? {
+                Reached::Foreign(at) => return Ok(Some(at)),
+                Reached::Partly(true) => last = self.world.elapsed(),
+                Reached::Partly(false) => {}
+            }
+            behind.retain(|at| open[at].row.changelog < open[at].end);
+            let now = self.world.elapsed();
+            if let Some(at) = behind.first().filter(|_| now - last > PATIENCE) {
+                return Err(self.stuck(at, &open[at]));
+            }
+            if now - told > TELL {
+                told = now;
+                let left: u64 = behind.iter().map(|at| open[at].end - open[at].row.changelog).sum();
+                tracing::info!(records, left, "restoring");
+            }
+        }
+        tracing::info!(records, tasks = open.len(), "stores are at the end of their changelogs");
+        Ok(None)
+    }
+
+    /// Takes what there is of the changelogs into the stores.
+    async fn take(
+        &self,
+        open: &mut BTreeMap<TaskAt, Open>,
+        behind: &[TaskAt],
+        records: &mut u64,
+    ) -> Result<Reached, Trouble> {
+        let mut batch = W::Batch::default();
+        let (mut foreign, mut failed) = (None, None);
+        let named = |topic: &str| self.topics.iter().find(|(_, own)| own.changelog == topic).map(|(node, _)| *node);
+        let mut meet = |met: Met<'_>| match met {
+            Met::Record { topic, partition, offset, key, value } => {
+                let Some(at) = named(topic).map(|node| (node, partition)) else { return };
+                let Some(task) = open.get_mut(&at) else { return };
+                *records += 1;
+                if !apply(&mut batch, at, task, (offset, key, value)) {
+                    foreign = Some(at);
+                }
+            }
+            Met::End { topic, partition, offset } => {
+                let Some(task) = named(topic).and_then(|node| open.get_mut(&(node, partition))) else { return };
+                task.row.changelog = task.row.changelog.max(offset.min(task.end));
+            }
+            Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
+        };
+        let met = self.world.read_changelogs(WAIT, BATCH, &mut meet).await;
+        if let Some(at) = foreign {
+            return Ok(Reached::Foreign(at));
+        }
+        for at in behind {
+            let row = &mut open.get_mut(at).expect("invariant: what is behind is open").row;
+            row.advanced = self.world.wall();
+            batch.row(*at, row);
+        }
+        self.write(batch).await?;
+        if let Some(error) = failed {
+            tracing::warn!("reading changelogs: {error}");
+        }
+        Ok(Reached::Partly(met > 0))
+    }
+
+    fn stuck(&self, at: &TaskAt, Open { row, end }: &Open) -> Trouble {
+        let (topic, partition, from) = (&self.topics[at.0].changelog, at.1, row.changelog);
+        Trouble::Again(format!(
+            "{topic}[{partition}] gives nothing from {from} on and ends at {end}: a transaction is open there; where it \
+             stays so, `kafka-transactions.sh find-hanging` names it"
+        ))
+    }
+
+    async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
+        self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
+    }
+}
+
+/// Takes a changelog record into the store; false where it is of another lineage.
+fn apply(
+    batch: &mut impl Batch,
+    at: TaskAt,
+    task: &mut Open,
+    (offset, key, value): (u64, Option<&[u8]>, Option<&[u8]>),
+) -> bool {
+    let Some(key) = key else { return true };
+    if key == LINEAGE {
+        let lineage = value.and_then(|value| value.try_into().ok()).unwrap_or([0; 16]);
+        if task.row.lineage != [0; 16] && task.row.lineage != lineage {
+            return false;
+        }
+        task.row.lineage = lineage;
+    } else {
+        batch.put(at, key, value);
+    }
+    task.row.changelog = task.row.changelog.max(offset + 1);
+    true
+}
