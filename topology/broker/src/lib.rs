@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 use tributary_flow::Timestamp;
@@ -53,6 +54,11 @@ pub struct Options {
     pub clock: fn() -> Timestamp,
     /// Whether a record is handed to its readers in this process within the epoch that writes it.
     pub fused: bool,
+    /// Whether the stores of tasks that other processes own are kept ready to take over.
+    pub standby: bool,
+    /// How long a process may be silent before the group gives its partitions away. Brokers refuse less than their
+    /// `group.min.session.timeout.ms`, six seconds as they come.
+    pub session: Duration,
     /// Most inputs of an epoch; 2,000 to 10,000 is where a commit costs least per record.
     pub max_batch: usize,
     /// Largest key and value of a record, in bytes.
@@ -75,6 +81,8 @@ impl Options {
             client: BTreeMap::new(),
             clock,
             fused: true,
+            standby: false,
+            session: Duration::from_secs(6),
             max_batch: 5_000,
             max_record: 1_000_000,
             cache_bytes: 256 << 20,

@@ -9,6 +9,7 @@
 //! A coordinator that dies in the middle of our joining may have given us two member ids, and then calls us fenced, by
 //! ourselves. So it is also asked, after a while, whether anybody holds our slot.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
@@ -21,19 +22,23 @@ use crate::submit::Context;
 /// How long the coordinator may take.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// Whether the coordinator gives `member` of `group` exactly these partitions.
-pub(crate) fn is_confirmed(
+/// Length of a UUID as text.
+const UUID: usize = 36;
+
+/// The slots of `group`, if the coordinator gives `member` exactly these partitions.
+pub(crate) fn confirm(
     admin: &AdminClient<Context>,
     group: &str,
     member: &str,
     assigned: &Partitions,
-) -> Result<bool, Failed> {
+) -> Result<Option<BTreeSet<String>>, Failed> {
     let groups = ask(admin, group)?;
     let Some(found) = groups.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else {
-        return Ok(false);
+        return Ok(None);
     };
     let given = found.members().iter().find(|found| found.id() == member).and_then(|found| decode(found.assignment()?));
-    Ok(given.as_ref() == Some(assigned))
+    let slots = found.members().iter().filter_map(|member| slot(member.id())).map(str::to_owned).collect();
+    Ok((given.as_ref() == Some(assigned)).then_some(slots))
 }
 
 /// Whether the coordinator has a member for the static `instance` of `group`. Which process it is cannot be asked: the broker
@@ -41,9 +46,14 @@ pub(crate) fn is_confirmed(
 pub(crate) fn is_held(admin: &AdminClient<Context>, group: &str, instance: &str) -> Result<bool, Failed> {
     let groups = ask(admin, group)?;
     let mut members = groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
-    // A broker names a static member after its instance, a dash and a random id, which holds no dot; ours do.
-    let ours = |id: &str| id.strip_prefix(instance).is_some_and(|rest| rest.starts_with('-') && !rest.contains('.'));
-    Ok(members.any(|member| ours(member.id())))
+    Ok(members.any(|member| slot(member.id()) == Some(instance)))
+}
+
+/// The instance of a static member: a broker names the member after it, with a dash and a random UUID.
+fn slot(member: &str) -> Option<&str> {
+    let (slot, random) = member.split_at_checked(member.len().checked_sub(UUID)?)?;
+    let slot = slot.strip_suffix('-')?;
+    (!slot.is_empty() && random.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')).then_some(slot)
 }
 
 fn ask(admin: &AdminClient<Context>, group: &str) -> Result<GroupList, Failed> {
@@ -76,6 +86,13 @@ fn decode(mut bytes: &[u8]) -> Option<Partitions> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_is_read_out_of_the_name_of_its_member() {
+        let named = |slot: &str| format!("{slot}-0b3a1c52-5d4e-4f6a-8b7c-9d0e1f2a3b4c");
+        assert_eq!(slot(&named("app.all.slot-1")), Some("app.all.slot-1"));
+        assert_eq!((slot(&named("")), slot("rdkafka-short"), slot("")), (None, None, None));
+    }
 
     #[test]
     fn an_assignment_is_read_as_the_protocol_writes_it() {

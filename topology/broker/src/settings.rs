@@ -10,8 +10,6 @@ use crate::Options;
 /// librdkafka settings by name.
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// How long a process may be silent before the group gives its partitions away.
-const SESSION_TIMEOUT_MS: u32 = 6_000;
 /// How long a transaction may be open: it holds back every reader of committed records.
 pub(crate) const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
 
@@ -42,18 +40,18 @@ impl Options {
             ("topic.metadata.refresh.interval.ms", "5000".into()),
             ("group.protocol", "classic".into()),
             ("partition.assignment.strategy", "range".into()),
-            ("session.timeout.ms", SESSION_TIMEOUT_MS.to_string()),
-            ("heartbeat.interval.ms", (SESSION_TIMEOUT_MS / 4).to_string()),
+            ("session.timeout.ms", self.session.as_millis().to_string()),
+            ("heartbeat.interval.ms", (self.session.as_millis() / 4).to_string()),
         ]);
         settings.extend(reading("read_committed"));
         settings
     }
 
-    /// The engine's producer.
-    pub(crate) fn producer(&self) -> Settings {
+    /// The engine's producer, by its transactional id.
+    pub(crate) fn producer(&self, id: &str) -> Settings {
         self.settings([
             ("client.id", format!("{}.engine", self.transactional_id())),
-            ("transactional.id", self.transactional_id()),
+            ("transactional.id", id.to_owned()),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()),
             ("enable.idempotence", "true".into()),
             ("acks", "all".into()),

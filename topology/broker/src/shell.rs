@@ -77,6 +77,8 @@ impl Shell {
             fused: self.options.fused,
             most: self.options.max_batch,
             timers: TIMERS,
+            standby: self.options.standby,
+            session: self.options.session,
         };
         let slot = Slot::new(options, self, nodes, Box::new(move |partition| make(partition)));
         let failure = match catch_unwind(AssertUnwindSafe(|| at_once(slot.run()))) {
@@ -184,8 +186,12 @@ impl World for Shell {
         self.consumer.borrow().membership()
     }
 
-    async fn is_confirmed(&self, membership: &Membership, partitions: &Partitions) -> Result<bool, Failed> {
-        membership::is_confirmed(&self.admin, &self.options.group(), &membership.member, partitions)
+    async fn confirm(
+        &self,
+        membership: &Membership,
+        partitions: &Partitions,
+    ) -> Result<Option<BTreeSet<String>>, Failed> {
+        membership::confirm(&self.admin, &self.options.group(), &membership.member, partitions)
     }
 
     async fn is_held(&self) -> Result<bool, Failed> {
@@ -220,10 +226,14 @@ impl World for Shell {
     }
 
     async fn initialise(&self) -> Result<(), Failed> {
-        let producer = Producer::new(&self.options.producer())?;
+        let producer = Producer::new(&self.options.producer(&self.options.transactional_id()))?;
         producer.init(INIT)?;
         *self.producer.borrow_mut() = Some(producer);
         Ok(())
+    }
+
+    async fn end_for(&self, slot: &str) -> Result<(), Failed> {
+        Producer::new(&self.options.producer(slot))?.init(BOUND)
     }
 
     async fn at(&self, step: Step) {

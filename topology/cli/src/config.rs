@@ -43,6 +43,16 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     fuse: Option<bool>,
+    /// Whether this process keeps the state of partitions that other processes own ready to take over, on Kafka: a quicker
+    /// failover for the work of writing all state in every process [default: false].
+    #[arg(long, global = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby: Option<bool>,
+    /// How long a process may be silent before others take its partitions over, in milliseconds, on Kafka; brokers take no less
+    /// than their group.min.session.timeout.ms [default: 6000].
+    #[arg(long, global = true, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_timeout_ms: Option<u64>,
     /// Address of the HTTP API [default: 127.0.0.1:8080].
     #[arg(long, global = true, value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +85,10 @@ pub struct Config {
     /// See [`Flags`].
     pub fuse: bool,
     /// See [`Flags`].
+    pub standby: bool,
+    /// See [`Flags`].
+    pub session_timeout_ms: u64,
+    /// See [`Flags`].
     pub http: String,
     /// librdkafka settings, passed through.
     pub kafka: BTreeMap<String, String>,
@@ -91,6 +105,8 @@ impl Default for Config {
             schema_registry: None,
             slot: "slot-0".into(),
             fuse: true,
+            standby: false,
+            session_timeout_ms: 6_000,
             http: "127.0.0.1:8080".into(),
             kafka: BTreeMap::new(),
             log: "warn".into(),
@@ -116,6 +132,9 @@ impl Config {
         config.kafka.extend(flags.kafka_set.iter().cloned());
         if config.partitions == 0 || config.partitions > 1_000 {
             bail!("partitions: {} is not between 1 and 1000", config.partitions);
+        }
+        if config.session_timeout_ms < 500 || config.session_timeout_ms > 300_000 {
+            bail!("session_timeout_ms: {} is not between 500 and 300000", config.session_timeout_ms);
         }
         Ok(config)
     }

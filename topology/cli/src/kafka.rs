@@ -2,6 +2,7 @@
 //! `up --kafka` manages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tributary_broker::{Broker, KafkaLog, Options, StateReader, admin};
@@ -22,6 +23,8 @@ fn options(config: &Config) -> Result<Options> {
     options.slot.clone_from(&config.slot);
     options.partitions = config.partitions;
     options.fused = config.fuse;
+    options.standby = config.standby;
+    options.session = Duration::from_millis(config.session_timeout_ms);
     options.client.clone_from(&config.kafka);
     options.max_record = wiring::MAX_RECORD;
     Ok(options)

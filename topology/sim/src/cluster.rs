@@ -13,7 +13,7 @@ use crate::random::Random;
 /// A second.
 pub(crate) const SECOND: u64 = 1_000_000;
 /// How long a member may be silent.
-const SESSION: u64 = 6 * SECOND;
+pub(crate) const SESSION: u64 = 6 * SECOND;
 /// How long a transaction may be open.
 const TRANSACTION: u64 = 10 * SECOND;
 

@@ -1,7 +1,7 @@
 //! The coordinator of one consumer group, as the classic protocol has it for static members: who is in it, which generation
 //! it is, and who may send offsets. A rebalance ends when every member has come to it, or has been silent for too long.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tributary_slot::{Failed, Fault, Membership, Partitions, Rebalance};
 
@@ -155,10 +155,11 @@ impl Group {
         self.clients.get(&life)?.membership.clone()
     }
 
-    /// Whether a member has exactly these partitions, and the group is at rest.
-    pub fn confirms(&self, membership: &Membership, partitions: &Partitions) -> bool {
-        !self.rebalancing
-            && self.members.values().any(|member| member.id == membership.member && member.assigned == *partitions)
+    /// The slots of the group, if a member has exactly these partitions and the group is at rest.
+    pub fn confirm(&self, membership: &Membership, partitions: &Partitions) -> Option<BTreeSet<String>> {
+        let given = |member: &Member| member.id == membership.member && member.assigned == *partitions;
+        let confirmed = !self.rebalancing && self.members.values().any(given);
+        confirmed.then(|| self.members.keys().cloned().collect())
     }
 
     pub fn holds(&self, slot: &str) -> bool {

@@ -248,6 +248,14 @@ impl Simulation {
         found.disks.get((found.nodes.iter().find(|runs| runs.name == node)?.name, partition))
     }
 
+    /// The state of a node in a partition, as every process has it that runs the node, whether it owns the partition or not.
+    pub fn copies(&self, node: &str, partition: u32) -> impl Iterator<Item = &TaskStore> {
+        self.processes.iter().filter_map(move |process| {
+            let node = process.nodes.iter().find(|runs| runs.name == node)?;
+            process.disks.get((node.name, partition))
+        })
+    }
+
     /// Tasks that are halted, each with its partition and the reason.
     #[must_use]
     pub fn halted(&self) -> Vec<(&'static str, u32, String)> {

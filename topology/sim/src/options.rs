@@ -54,6 +54,8 @@ pub struct SimOptions {
     pub faults: BTreeMap<Fault, u32>,
     /// Other placements that [`Fault::Regroup`] may choose.
     pub groupings: Vec<Vec<Vec<&'static str>>>,
+    /// Whether a process keeps the stores of tasks that others own ready.
+    pub standby: bool,
     /// Most records and most timers per task in one epoch.
     pub most: usize,
     /// The clock at the beginning.
@@ -77,13 +79,14 @@ impl SimOptions {
             crash: Crash::Never,
             faults: BTreeMap::new(),
             groupings: Vec::new(),
+            standby: false,
             most: 32,
             start: Timestamp(tributary_flow::time::DAY),
             ticking: false,
         }
     }
 
-    /// Two processes per placement, a clock that goes, and every fault.
+    /// Two processes per placement, which in every other seed stand by for each other, a clock that goes, and every fault.
     #[must_use]
     pub fn stormy(seed: u64, partitions: u32, placements: Vec<Vec<&'static str>>) -> Self {
         SimOptions {
@@ -92,6 +95,7 @@ impl SimOptions {
             duplicate_commands: true,
             misroute_commands: true,
             faults: Fault::STORM.iter().copied().collect(),
+            standby: seed.is_multiple_of(2),
             most: 200,
             ticking: true,
             ..SimOptions::new(seed, partitions, placements)

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tributary_flow::{Node, Task};
 use tributary_slot::{Failure, Slot};
@@ -12,8 +13,8 @@ use crate::cluster::Cluster;
 use crate::disk::Disks;
 use crate::local::{Held, Local, Wish};
 use crate::options::{Hops, SimOptions};
-use crate::owner;
 use crate::world::Around;
+use crate::{cluster, owner};
 
 /// Makes the tasks of all nodes for a partition.
 pub(crate) type Make = Rc<dyn Fn(u32) -> Vec<Box<dyn Task>>>;
@@ -101,6 +102,8 @@ impl Process {
                 fused: options.hops == Hops::Foreseen,
                 most: options.most,
                 timers: options.most as u32,
+                standby: options.standby,
+                session: Duration::from_micros(cluster::SESSION),
             };
             // The slot asks what time it is when it is made.
             Box::pin(async move { Slot::new(slot, around, nodes, Box::new(tasks)).run().await })

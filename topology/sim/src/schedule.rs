@@ -95,6 +95,7 @@ impl Simulation {
                 && process.running.as_ref().is_some_and(|running| {
                     cluster.elapsed >= running.frozen
                         && cluster.elapsed >= running.local.cut.get()
+                        && !running.local.changelogs.borrow_mut().has_any(cluster)
                         && matches!(running.local.wish.get(), Wish::Read(until) if until > cluster.elapsed)
                 })
         };

@@ -177,9 +177,13 @@ impl World for Around {
         self.with(|cluster| cluster.groups[self.local.group].membership(self.local.life))
     }
 
-    async fn is_confirmed(&self, membership: &Membership, partitions: &Partitions) -> Result<bool, Failed> {
+    async fn confirm(
+        &self,
+        membership: &Membership,
+        partitions: &Partitions,
+    ) -> Result<Option<BTreeSet<String>>, Failed> {
         let fate = self.send("asking for the group", true).await?;
-        let confirmed = self.with(|cluster| cluster.groups[self.local.group].confirms(membership, partitions));
+        let confirmed = self.with(|cluster| cluster.groups[self.local.group].confirm(membership, partitions));
         self.answer("asking for the group", fate, confirmed).await
     }
 
@@ -245,6 +249,9 @@ impl World for Around {
 
     async fn read_changelogs(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
         let any = self.with(|cluster| self.local.changelogs.borrow_mut().has_any(cluster));
+        if !any && wait.is_zero() {
+            return 0;
+        }
         let wish =
             if any { Wish::Turn } else { Wish::Until(self.with(|cluster| cluster.elapsed) + wait.as_micros() as u64) };
         self.wait(wish).await;
@@ -264,6 +271,12 @@ impl World for Around {
         self.local.producer.set(Some(epoch));
         self.local.queue.borrow_mut().clear();
         Ok(())
+    }
+
+    async fn end_for(&self, slot: &str) -> Result<(), Failed> {
+        let fate = self.send("ending another's transaction", true).await?;
+        self.until_admitted(|cluster| cluster.initialise(slot)).await?;
+        self.answer("ending another's transaction", fate, ()).await
     }
 
     async fn at(&self, step: Step) {

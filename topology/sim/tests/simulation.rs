@@ -244,3 +244,17 @@ fn storm(seed: u64) -> Simulation {
     assert_eq!(simulation.halted(), []);
     simulation
 }
+
+#[test]
+fn who_stands_by_has_what_the_owner_has() {
+    for standby in [true, false] {
+        let options = SimOptions { processes: 3, standby, ..undisturbed(1, 3) };
+        let simulation = simulate(options);
+        let mut alike = 0;
+        for (node, partition) in ["wallet", "tally"].into_iter().flat_map(|node| (0..3).map(move |at| (node, at))) {
+            let owned = reader::digest(simulation.store(node, partition).unwrap());
+            alike += simulation.copies(node, partition).filter(|copy| reader::digest(*copy) == owned).count();
+        }
+        assert_eq!(alike, if standby { 18 } else { 6 }, "of three processes with six tasks each");
+    }
+}

@@ -1,7 +1,7 @@
 //! Taking up an assignment, and beginning again after a failure: confirm that it is ours, initialise transactions, restore,
 //! and read on from the positions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ impl<W: World> Slot<W> {
         let ours = |topic: &str, partition| assigned.contains(&(topic.to_owned(), partition));
         let complete = |partition: &u32| self.inputs.keys().all(|topic| ours(topic, *partition));
         let partitions: Vec<u32> = (0..self.options.partitions).filter(complete).collect();
-        self.confirm().await?;
+        let slots = self.confirm().await?;
+        self.end_for_lost(slots).await;
         self.initialise().await?;
         self.world.doing("asking for ends");
         let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
@@ -50,15 +51,28 @@ impl<W: World> Slot<W> {
         Ok(())
     }
 
-    /// That the assignment and our membership belong together.
-    pub(crate) async fn confirm(&self) -> Result<(), Trouble> {
+    /// That the assignment and our membership belong together; and the slots of the group.
+    pub(crate) async fn confirm(&self) -> Result<BTreeSet<String>, Trouble> {
         self.world.doing("confirming the assignment");
-        let Some((assigned, membership)) = &self.assigned else { return Ok(()) };
-        if self.world.is_confirmed(membership, assigned).await? && self.is_same_generation() {
-            Ok(())
-        } else {
-            Err(Trouble::Again("the group has not settled".into()))
+        let Some((assigned, membership)) = &self.assigned else { return Err(Trouble::Rebalanced) };
+        let confirmed = self.world.confirm(membership, assigned).await?;
+        confirmed
+            .filter(|_| self.is_same_generation())
+            .ok_or_else(|| Trouble::Again("the group has not settled".into()))
+    }
+
+    /// Ends the transactions of slots that the group has lost: until the coordinator does, they hold back every reader of
+    /// what they wrote, and the restore of what was theirs. One that lives all the same is fenced, finds that
+    /// it has no partitions any more, and begins again.
+    async fn end_for_lost(&mut self, slots: BTreeSet<String>) {
+        for lost in self.slots.difference(&slots) {
+            self.world.doing("ending the transaction of a lost slot");
+            match self.world.end_for(lost).await {
+                Ok(()) => tracing::info!(slot = lost, "the group has lost a slot: its transaction is ended"),
+                Err(error) => tracing::warn!(slot = lost, "its transaction is left to its timeout: {error}"),
+            }
         }
+        self.slots = slots;
     }
 
     /// Whether our membership is still the one of the assignment.

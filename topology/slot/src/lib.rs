@@ -17,8 +17,7 @@
 //! at once, on a thread of its own; the simulator lets others go first, answers wrongly, or never. Dropped where it stands, it
 //! has died there.
 //!
-//! Deliberately absent: threads, I/O, clocks, any client of a log or a store; regrouping of placements; and aborting a
-//! dead slot's transaction on behalf of it (its timeout does).
+//! Deliberately absent: threads, I/O, clocks, any client of a log or a store; and regrouping of placements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -30,6 +29,7 @@ mod commit;
 mod restore;
 mod row;
 mod slot;
+mod standby;
 mod world;
 
 pub use commit::{PROTOCOL, Step};

@@ -26,15 +26,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TELL: Duration = Duration::from_secs(5);
 
 /// A changelog that is being read.
-struct Open {
-    row: Row,
-    end: u64,
+pub(crate) struct Open {
+    pub row: Row,
+    /// Where it ended when reading began.
+    pub end: u64,
 }
 
 /// What a step of reading came to.
-enum Reached {
-    /// Some changelog is not at its end yet; and whether anything was met.
-    Partly(bool),
+pub(crate) enum Reached {
+    /// So many records and ends were met.
+    Some(usize),
+    /// There is nothing at this time.
+    Nothing,
     /// This changelog's lineage is not the store's.
     Foreign(TaskAt),
 }
@@ -42,20 +45,9 @@ enum Reached {
 impl<W: World> Slot<W> {
     /// Brings the stores of `tasks` to the end of their changelogs.
     pub(crate) async fn restore(&mut self, tasks: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
-        let own =
-            |(node, partition): &(&'static Node, u32)| [(node.changelog(), *partition), (node.journal(), *partition)];
-        let asked: Vec<At> = tasks.iter().flat_map(own).collect();
         let mut condemned: Vec<TaskAt> = Vec::new();
         loop {
-            let bounds = self.world.ends(&asked).await?;
-            let range = |at: At| bounds.get(&at).cloned().unwrap_or(0..0);
-            let mut open = BTreeMap::new();
-            for task in tasks {
-                let [changelog, journal] = own(task).map(range);
-                let at = (task.0.name, task.1);
-                let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
-                open.insert(at, Open { row, end: changelog.end });
-            }
+            let mut open = self.prepare(tasks, &condemned).await?;
             let read = self.roll_forward(&mut open).await;
             self.world.open(&[]).await?;
             match read? {
@@ -63,6 +55,32 @@ impl<W: World> Slot<W> {
                 Some(foreign) => condemned.push(foreign),
             }
         }
+    }
+
+    /// Where the changelogs end and up to where the stores of `tasks` hold them; a condemned one holds nothing any more.
+    pub(crate) async fn prepare(
+        &self,
+        tasks: &[(&'static Node, u32)],
+        condemned: &[TaskAt],
+    ) -> Result<BTreeMap<TaskAt, Open>, Trouble> {
+        let own =
+            |(node, partition): &(&'static Node, u32)| [(node.changelog(), *partition), (node.journal(), *partition)];
+        let bounds = self.world.ends(&tasks.iter().flat_map(own).collect::<Vec<At>>()).await?;
+        let range = |at: At| bounds.get(&at).cloned().unwrap_or(0..0);
+        let mut open = BTreeMap::new();
+        for task in tasks {
+            let [changelog, journal] = own(task).map(range);
+            let at = (task.0.name, task.1);
+            let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
+            open.insert(at, Open { row, end: changelog.end });
+        }
+        Ok(open)
+    }
+
+    /// Has these changelogs read from where the stores hold them.
+    pub(crate) async fn open(&self, open: &BTreeMap<TaskAt, Open>, which: &[TaskAt]) -> Result<(), Trouble> {
+        let place = |at: &TaskAt| (self.topics[at.0].changelog.as_str(), at.1, open[at].row.changelog);
+        Ok(self.world.open(&which.iter().map(place).collect::<Vec<_>>()).await?)
     }
 
     /// From where to read; what cannot be rolled forward is forgotten and read from the beginning.
@@ -124,15 +142,14 @@ impl<W: World> Slot<W> {
     async fn roll_forward(&mut self, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
         let mut behind: Vec<TaskAt> =
             open.iter().filter(|(_, open)| open.row.changelog < open.end).map(|(at, _)| *at).collect();
-        let place = |at: &TaskAt| (self.topics[at.0].changelog.as_str(), at.1, open[at].row.changelog);
-        self.world.open(&behind.iter().map(place).collect::<Vec<_>>()).await?;
-        let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0_u64);
+        self.open(open, &behind).await?;
+        let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0);
         while !behind.is_empty() {
             self.live().await?;
-            match self.take(open, &behind, &mut records).await? {
+            match self.take(open, &behind, WAIT).await? {
                 Reached::Foreign(at) => return Ok(Some(at)),
-                Reached::Partly(true) => last = self.world.elapsed(),
-                Reached::Partly(false) => {}
+                Reached::Some(met) => (last, records) = (self.world.elapsed(), records + met),
+                Reached::Nothing => {}
             }
             behind.retain(|at| open[at].row.changelog < open[at].end);
             let now = self.world.elapsed();
@@ -150,11 +167,11 @@ impl<W: World> Slot<W> {
     }
 
     /// Takes what there is of the changelogs into the stores.
-    async fn take(
+    pub(crate) async fn take(
         &self,
         open: &mut BTreeMap<TaskAt, Open>,
-        behind: &[TaskAt],
-        records: &mut u64,
+        which: &[TaskAt],
+        wait: Duration,
     ) -> Result<Reached, Trouble> {
         let mut batch = W::Batch::default();
         let (mut foreign, mut failed) = (None, None);
@@ -163,7 +180,6 @@ impl<W: World> Slot<W> {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some(at) = named(topic).map(|node| (node, partition)) else { return };
                 let Some(task) = open.get_mut(&at) else { return };
-                *records += 1;
                 if !apply(&mut batch, at, task, (offset, key, value)) {
                     foreign = Some(at);
                 }
@@ -174,20 +190,23 @@ impl<W: World> Slot<W> {
             }
             Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
         };
-        let met = self.world.read_changelogs(WAIT, BATCH, &mut meet).await;
+        let met = self.world.read_changelogs(wait, BATCH, &mut meet).await;
         if let Some(at) = foreign {
             return Ok(Reached::Foreign(at));
         }
-        for at in behind {
-            let row = &mut open.get_mut(at).expect("invariant: what is behind is open").row;
+        if let Some(error) = failed {
+            tracing::warn!("reading changelogs: {error}");
+        }
+        if met == 0 {
+            return Ok(Reached::Nothing);
+        }
+        for at in which {
+            let row = &mut open.get_mut(at).expect("invariant: what is read is open").row;
             row.advanced = self.world.wall();
             batch.row(*at, row);
         }
         self.write(batch).await?;
-        if let Some(error) = failed {
-            tracing::warn!("reading changelogs: {error}");
-        }
-        Ok(Reached::Partly(met > 0))
+        Ok(Reached::Some(met))
     }
 
     fn stuck(&self, at: &TaskAt, Open { row, end }: &Open) -> Trouble {
@@ -198,7 +217,7 @@ impl<W: World> Slot<W> {
         ))
     }
 
-    async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
+    pub(crate) async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
         self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
     }
 }

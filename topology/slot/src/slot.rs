@@ -1,11 +1,12 @@
 //! The slot's life: reads, runs epochs, commits, and begins again from the log whenever something is not as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tributary_flow::platform::TaskStatus;
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
+use crate::standby::Standby;
 use crate::world::{Failed, Fault, Join, Membership, Met, News, Rebalance, World};
 use crate::{Failure, InputAt, Partitions, Row, TaskAt, Trouble};
 
@@ -13,11 +14,11 @@ use crate::{Failure, InputAt, Partitions, Row, TaskAt, Trouble};
 const IDLE: Duration = Duration::from_millis(100);
 /// How often the tasks' state is told.
 pub(crate) const REPORT: Duration = Duration::from_millis(200);
-/// How long nothing may run before the group is joined again, and how often.
-const IDLE_BOUND: Duration = Duration::from_secs(12);
+/// For how many sessions nothing may run before the group is joined again, and how often.
+const IDLE_SESSIONS: u32 = 2;
 const REJOINS: u32 = 10;
-/// How long until a member without a heartbeat is certainly gone: twice the session's timeout.
-const LEFT: Duration = Duration::from_secs(13);
+/// After how many sessions, and a second, a member without a heartbeat is certainly gone.
+const GONE_SESSIONS: u32 = 2;
 
 /// What a slot is.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub struct Options {
     pub most: usize,
     /// Most timers that a task fires in an epoch.
     pub timers: u32,
+    /// Whether the stores of tasks that others own are kept ready.
+    pub standby: bool,
+    /// How long a member of the group may be silent.
+    pub session: Duration,
 }
 
 /// One process of a placement.
@@ -46,9 +51,14 @@ pub struct Slot<W: World> {
     pub(crate) initialised: bool,
     /// What the group gave us, and our membership then: under it every epoch is fenced.
     pub(crate) assigned: Option<(Partitions, Membership)>,
+    /// The slots of the group, as of the last assignment that was confirmed.
+    pub(crate) slots: BTreeSet<String>,
     /// What the group said and was not taken up yet.
     pub(crate) news: News,
     pub(crate) owned: Option<Owned>,
+    pub(crate) standby: Option<Standby>,
+    /// Nobody is stood by for before.
+    pub(crate) standby_after: Duration,
     /// Not before: our membership is to be confirmed.
     pub(crate) wait_until: Duration,
     /// Since when nothing has run, and how often we have joined again for that.
@@ -103,8 +113,11 @@ impl<W: World> Slot<W> {
             topics,
             initialised: false,
             assigned: None,
+            slots: BTreeSet::new(),
             news: News::default(),
             owned: None,
+            standby: None,
+            standby_after: since,
             wait_until: since,
             idle: (since, 0),
             failures: 0,
@@ -173,6 +186,7 @@ impl<W: World> Slot<W> {
         }
         self.join_again_if_idle().await?;
         self.epoch(&inputs, caught_up).await?;
+        self.stand_by().await?;
         self.report();
         Ok(())
     }
@@ -246,8 +260,8 @@ impl<W: World> Slot<W> {
     pub(crate) async fn fenced(&mut self) -> Trouble {
         self.let_go();
         self.world.doing("waiting to learn who holds the slot");
-        let since = self.world.elapsed();
-        while self.world.elapsed() - since < LEFT && !self.world.is_stopping() {
+        let (since, left) = (self.world.elapsed(), self.options.session * GONE_SESSIONS + Duration::from_secs(1));
+        while self.world.elapsed() - since < left && !self.world.is_stopping() {
             self.world.pause(IDLE).await;
         }
         match self.world.is_held().await {
@@ -275,7 +289,7 @@ impl<W: World> Slot<W> {
         let now = self.world.elapsed();
         if self.owned.as_ref().is_some_and(|owned| owned.engine.tasks().next().is_some()) {
             self.idle = (now, 0);
-        } else if now - self.idle.0 > IDLE_BOUND && self.idle.1 < REJOINS {
+        } else if now - self.idle.0 > self.options.session * IDLE_SESSIONS && self.idle.1 < REJOINS {
             self.idle = (now, self.idle.1 + 1);
             let assigned = self.assigned.as_ref().map(|(partitions, _)| partitions.len());
             tracing::warn!(?assigned, attempt = self.idle.1, "nothing runs: joining the group again");
@@ -289,6 +303,7 @@ impl<W: World> Slot<W> {
     pub(crate) fn let_go(&mut self) {
         self.world.own(Default::default());
         self.world.report(Vec::new());
+        self.standby = None;
         if self.owned.take().is_some() {
             self.idle.0 = self.world.elapsed(); // Until now something ran, however long the last call took.
         }

@@ -194,8 +194,12 @@ pub trait World {
     async fn join(&self, how: Join, topics: &[&'static str]) -> Result<(), Failed>;
     /// Our membership as of now.
     fn membership(&self) -> Option<Membership>;
-    /// Whether the coordinator gives this member exactly these partitions.
-    async fn is_confirmed(&self, membership: &Membership, partitions: &Partitions) -> Result<bool, Failed>;
+    /// The slots that the group has, ours too, if the coordinator gives this member exactly these partitions.
+    async fn confirm(
+        &self,
+        membership: &Membership,
+        partitions: &Partitions,
+    ) -> Result<Option<BTreeSet<String>>, Failed>;
     /// Whether the coordinator has any member in our slot.
     async fn is_held(&self) -> Result<bool, Failed>;
     /// Reads these partitions from these offsets, and no others.
@@ -215,6 +219,8 @@ pub trait World {
 
     /// Initialises transactions, which ends what any other producer of our slot had open and fences it.
     async fn initialise(&self) -> Result<(), Failed>;
+    /// Ends what the producer of another slot has open, and fences it.
+    async fn end_for(&self, slot: &str) -> Result<(), Failed>;
     /// A step of the commit is about to be done.
     async fn at(&self, step: Step);
     /// Begins a transaction.
