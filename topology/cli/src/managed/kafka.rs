@@ -6,8 +6,11 @@
 //!
 //! After a kill a controller runs alone for a moment first, to declare the dead broker dead ([`fence`] says why).
 //!
-//! Deliberately absent: several brokers, TLS, users, and any tool to administer topics (the engine creates its own).
+//! One that is told of others by its settings is a broker of their cluster: that is for tests, which start each themselves.
+//!
+//! Deliberately absent: TLS, users, and any tool to administer topics (the engine creates its own).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -42,13 +45,18 @@ pub struct Options {
     pub port: Option<u16>,
     /// The most heap the virtual machine may use, in MiB.
     pub heap_mib: u32,
+    /// Settings of the broker, as Kafka names them; they win over ours.
+    pub settings: BTreeMap<String, String>,
+    /// The id that brokers of one cluster share; drawn where absent.
+    pub cluster_id: Option<String>,
 }
 
 impl Options {
     /// The defaults, with data in this folder.
     pub fn new(data: impl Into<PathBuf>) -> Result<Self> {
         let jars = cache_dir()?.join(format!("kafka-{VERSION}"));
-        Ok(Self { jars, data: data.into(), port: None, heap_mib: 1024 })
+        let settings = BTreeMap::new();
+        Ok(Self { jars, data: data.into(), port: None, heap_mib: 1024, settings, cluster_id: None })
     }
 
     /// Listens on this port.
@@ -73,7 +81,7 @@ pub struct Kafka {
 impl Kafka {
     /// Fetches, formats and configures what is missing, starts the broker, and waits until it answers.
     pub fn start(options: Options) -> Result<Self> {
-        let Options { jars, data, port, heap_mib } = options;
+        let Options { jars, data, port, heap_mib, settings, cluster_id } = options;
         let java = java::find(17)?;
         maven::dependencies("Apache Kafka 4.3.1", POM, &jars)?;
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
@@ -89,8 +97,11 @@ impl Kafka {
             .replace("{port}", &port.to_string())
             .replace("{controller}", &free_port()?.to_string())
             .replace("{data}", &data.display().to_string());
-        std::fs::write(&properties, text)?;
-        format_storage(&java, &class_path, &data, &properties)?;
+        let kept = without(&text, |key| settings.contains_key(key));
+        let set = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        std::fs::write(&properties, kept.map(str::to_owned).chain(set).collect::<Vec<_>>().join("\n"))?;
+        let cluster_id = cluster_id.map_or_else(new_cluster_id, Ok)?;
+        format_storage(&java, &class_path, &data, &properties, &cluster_id)?;
         let program = Program {
             name: "Apache Kafka",
             path: java,
@@ -166,11 +177,16 @@ fn fence(program: &Program, data: &Path) -> Result<()> {
     if !log.join("__cluster_metadata-0").exists() || log.join(".kafka_cleanshutdown").exists() {
         return Ok(());
     }
-    let broker = ["process.roles=", "listeners=", "advertised.listeners=", "inter.broker.listener.name="];
     let text = std::fs::read_to_string(data.join("server.properties"))?;
-    let controller = text.lines().find_map(|line| line.split_once("CONTROLLER://")).map(|(_, address)| address);
-    let controller = controller.context("server.properties names no controller")?;
-    let mut lines: Vec<&str> = text.lines().filter(|line| !broker.iter().any(|key| line.starts_with(key))).collect();
+    let voters = text.lines().find_map(|line| line.strip_prefix("controller.quorum.voters="));
+    let Some((_, controller)) = voters.and_then(|voters| voters.split_once('@')) else {
+        bail!("server.properties names no controller");
+    };
+    if controller.contains(',') {
+        return Ok(()); // The other controllers see to it.
+    }
+    let broker = ["process.roles", "listeners", "advertised.listeners", "inter.broker.listener.name"];
+    let mut lines: Vec<&str> = without(&text, |key| broker.contains(&key)).collect();
     let listeners = format!("listeners=CONTROLLER://{controller}");
     lines.extend(["process.roles=controller", &listeners]);
     lines.extend(["broker.session.timeout.ms=500", "broker.heartbeat.interval.ms=200"]);
@@ -187,6 +203,11 @@ fn fence(program: &Program, data: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The lines of a file of properties, but those of some keys.
+fn without(text: &str, dropped: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
+    text.lines().filter(move |line| line.split_once('=').is_none_or(|(key, _)| !dropped(key)))
+}
+
 /// Takes the folder for this process. The kernel gives the lock back when we end, however we end.
 fn lock(data: &Path) -> Result<File> {
     let file = File::create(data.join("lock")).with_context(|| format!("cannot write in {}", data.display()))?;
@@ -196,17 +217,24 @@ fn lock(data: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Gives new storage its cluster id. Without one a broker does not start; with one it is left alone.
-fn format_storage(java: &Path, class_path: &str, data: &Path, properties: &Path) -> Result<()> {
-    if data.join("log/meta.properties").exists() {
-        return Ok(());
-    }
+/// An id for a cluster.
+///
+/// # Errors
+/// The system gives no chance.
+pub fn new_cluster_id() -> Result<String> {
     let mut id = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut id)?;
     id[0] &= 0x7f; // so that it never begins with a dash, which would read as an option
-    let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id))
+}
+
+/// Gives new storage its cluster id. Without one a broker does not start; with one it is left alone.
+fn format_storage(java: &Path, class_path: &str, data: &Path, properties: &Path, cluster_id: &str) -> Result<()> {
+    if data.join("log/meta.properties").exists() {
+        return Ok(());
+    }
     let output = Command::new(java)
-        .args(["-Xmx128m", "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", &id, "-c"])
+        .args(["-Xmx128m", "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
         .arg(properties)
         .stdin(Stdio::null())
         .output()?;

@@ -110,6 +110,16 @@ impl Process {
         self.wait(PATIENCE);
     }
 
+    /// Stops the child's threads where they are, until [`Process::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen child go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Waits until `ready`, or says why that will not happen, with the end of the child's log.
     pub fn wait_until(&self, bound: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let Program { name, log, .. } = &self.program;
