@@ -30,7 +30,7 @@ pub fn config(folder: &Path) -> Config {
 /// The engine does not start, or a command is not taken.
 pub fn write(folder: &Path, payments: u32) -> Result<()> {
     let running = embedded(&config(folder))?;
-    let plan = Plan { accounts: 8, payments, rate: None, skew: 0, refusals: 150, seed: 3, run: "load".into() };
+    let plan = Plan { accounts: 8, payments, refusals: 150, seed: 3, ..Plan::default() };
     load::run(running.platform.as_ref(), running.log.as_ref(), &running.registry, &plan, true)?;
 
     command(&running, "parts", hold("parts", 10)?)?;

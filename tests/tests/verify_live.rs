@@ -153,7 +153,7 @@ fn an_audit_beside_the_embedded_driver_under_load_finds_nothing() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let running = embedded(&config(folder.path()))?;
     let plan =
-        Plan { accounts: 40, payments: 6_000, rate: Some(1_000), skew: 50, refusals: 100, seed: 5, run: "live".into() };
+        Plan { accounts: 40, payments: 6_000, rate: Some(1_000), skew: 50, refusals: 100, seed: 5, ..Plan::default() };
     let states = Live(running.platform.as_ref());
     let (mut audits, mut uncompared) = (0, 0);
     std::thread::scope(|scope| -> Result<()> {

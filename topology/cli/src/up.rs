@@ -174,7 +174,7 @@ async fn told_to_stop(running: &Running) -> Result<()> {
 
 /// The seeded demo: done once per folder or cluster, verified each time.
 fn demo(config: &Config, running: &Running, payments: u32) -> Result<()> {
-    let plan = Plan { accounts: 1_000, payments, rate: None, skew: 0, refusals: 10, seed: 1, run: "demo".into() };
+    let plan = Plan { payments, run: "demo".into(), ..Plan::default() };
     let first = tributary_graph::ACCOUNTS_COMMANDS.name;
     let empty = (0..running.log.partitions()).try_fold(true, |empty, partition| {
         Ok::<_, tributary_flow::LogError>(empty && running.log.range(first, partition)?.end == 0)

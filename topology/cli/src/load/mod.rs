@@ -1,16 +1,15 @@
 //! `load`: a seeded generator that sends payments and measures from command to outcome, as a client sees it.
 //!
 //! The schedule is open: a payment that is sent late because the system is slow still counts from the moment it was due.
+//! An outage of the cluster is waited out: what was not acknowledged is sent again, what cannot be read is read later.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use tributary_flow::platform::SubmitError;
 use tributary_flow::{Log, Logged, Platform, Registry};
 use tributary_graph::{ACCOUNTS_EVENTS, TRANSACTIONS_EVENTS};
 use tributary_schemas::accounts::AccountEvent;
@@ -20,14 +19,11 @@ use crate::decode::Decoder;
 use crate::wiring::wall_clock;
 
 pub mod plan;
+mod sender;
 
+use plan::Maker;
 pub use plan::Plan;
-use plan::{Maker, Ready};
-
-/// Most commands sent and not yet durable.
-const UNACKNOWLEDGED: u64 = 8_000;
-/// How long the last outcomes may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+use sender::Sender;
 
 /// What a load measured.
 #[derive(Debug)]
@@ -67,14 +63,6 @@ impl Figures {
     }
 }
 
-/// Counts commands that are not yet durable, and keeps the first error.
-#[derive(Default)]
-struct Flight {
-    open: AtomicU64,
-    failure: Mutex<Option<SubmitError>>,
-    landed: Condvar,
-}
-
 /// Sends a load and waits for every outcome.
 ///
 /// # Errors
@@ -87,7 +75,7 @@ pub fn run(
     quiet: bool,
 ) -> Result<Figures> {
     plan::check_run(&plan.run)?;
-    let sender = Sender { platform, flight: Arc::default() };
+    let sender = Sender::new(platform, plan)?;
     let mut maker = Maker::new(plan, registry.as_ref());
     let decoder = Decoder::new(registry.clone());
     let bar = |what, len| {
@@ -98,11 +86,12 @@ pub fn run(
         bar.with_message(what)
     };
 
-    let mut opened = Outcomes::new(log, &ACCOUNTS_EVENTS, decoder.clone())?;
+    let mut opened = Outcomes::new(log, &ACCOUNTS_EVENTS, decoder.clone(), plan)?;
     let accounts = bar("accounts", u64::from(plan.accounts));
     for index in 0..plan.accounts {
         sender.send(maker.open(index, wall_clock()))?;
     }
+    sender.settle()?;
     opened.wait(
         u64::from(plan.accounts),
         &accounts,
@@ -120,11 +109,12 @@ pub fn run(
         |_, _| {},
     )?;
 
-    let mut ended = Outcomes::new(log, &TRANSACTIONS_EVENTS, decoder)?;
+    let mut ended = Outcomes::new(log, &TRANSACTIONS_EVENTS, decoder, plan)?;
     let funds = bar("funds", u64::from(plan.accounts));
     for index in 0..plan.accounts {
         sender.send(maker.fund(index, wall_clock()))?;
     }
+    sender.settle()?;
     ended.wait(u64::from(plan.accounts), &funds, outcome, |_, _| {})?;
 
     let payments = bar("payments", u64::from(plan.payments));
@@ -143,7 +133,7 @@ pub fn run(
                 due.lock().unwrap_or_else(PoisonError::into_inner).insert(ready.key.clone(), at);
                 sender.send(ready)?;
             }
-            Ok(())
+            sender.settle()
         });
         let outcomes = ended.wait(u64::from(plan.payments), &payments, outcome, |id, seen| {
             if let Some(at) = due.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
@@ -159,51 +149,23 @@ pub fn run(
     Ok(Figures { sent: u64::from(plan.payments), outcomes, took, latency })
 }
 
-/// The end of a transaction, if the record is one.
-fn outcome(decoder: &Decoder, record: &Logged) -> Result<Option<(String, &'static str)>> {
+/// The end of a transaction, if the event is one: its id, and what became of it.
+pub fn ending(event: TransactionEvent) -> Option<(String, &'static str)> {
     use TransactionEvent as E;
-    let ended = match decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, record)?.1 {
+    let (id, kind) = match event {
         E::TransactionCompleted(end) => (end.transaction_id, "completed"),
         E::TransactionFailed(end) => (end.transaction_id, "failed"),
         E::TransactionCancelled(end) => (end.transaction_id, "cancelled"),
         E::TransactionExpired(end) => (end.transaction_id, "expired"),
         E::TransactionOnHold(on_hold) => (on_hold.transaction_id, "on hold"),
         E::TransactionRefused(refused) => (refused.transaction_id, "refused"),
-        _ => return Ok(None),
+        _ => return None,
     };
-    Ok(Some((ended.0.to_string(), ended.1)))
+    Some((id.to_string(), kind))
 }
 
-struct Sender<'a> {
-    platform: &'a dyn Platform,
-    flight: Arc<Flight>,
-}
-
-impl Sender<'_> {
-    fn send(&self, ready: Ready) -> Result<()> {
-        let mut failure = self.flight.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.flight.open.load(Ordering::Acquire) >= UNACKNOWLEDGED && failure.is_none() {
-            failure = self.flight.landed.wait(failure).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(failure) = failure.as_ref() {
-            bail!("a command was not taken: {failure}");
-        }
-        drop(failure);
-        self.flight.open.fetch_add(1, Ordering::AcqRel);
-        let flight = self.flight.clone();
-        self.platform.submit(
-            ready.topic,
-            &ready.key,
-            ready.value,
-            Box::new(move |done| {
-                let mut failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                *failure = failure.take().or(done.err());
-                flight.open.fetch_sub(1, Ordering::AcqRel);
-                flight.landed.notify_all();
-            }),
-        );
-        Ok(())
-    }
+fn outcome(decoder: &Decoder, record: &Logged) -> Result<Option<(String, &'static str)>> {
+    Ok(ending(decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, record)?.1))
 }
 
 /// Reads a topic's new records as they are committed.
@@ -212,12 +174,13 @@ struct Outcomes<'a> {
     topic: tributary_flow::TopicRef,
     next: Vec<u64>,
     decoder: Decoder,
+    patience: Duration,
 }
 
 impl<'a> Outcomes<'a> {
-    fn new(log: &'a dyn Log, topic: tributary_flow::TopicRef, decoder: Decoder) -> Result<Self> {
+    fn new(log: &'a dyn Log, topic: tributary_flow::TopicRef, decoder: Decoder, plan: &Plan) -> Result<Self> {
         let ends = (0..log.partitions()).map(|partition| Ok(log.range(topic.name, partition)?.end));
-        Ok(Outcomes { log, topic, next: ends.collect::<Result<_>>()?, decoder })
+        Ok(Outcomes { log, topic, next: ends.collect::<Result<_>>()?, decoder, patience: plan.patience() })
     }
 
     fn wait(
@@ -233,7 +196,10 @@ impl<'a> Outcomes<'a> {
         while found < wanted {
             let before = found;
             for (partition, next) in self.next.iter_mut().enumerate() {
-                let records = self.log.read(self.topic.name, partition as u32, *next, 2_000)?;
+                let records = match self.log.read(self.topic.name, partition as u32, *next, 2_000) {
+                    Err(_) if last.elapsed() < self.patience => continue,
+                    read => read?,
+                };
                 let now = Instant::now();
                 for record in &records {
                     *next = record.offset + 1;
@@ -247,9 +213,10 @@ impl<'a> Outcomes<'a> {
             bar.set_position(found);
             if found > before {
                 last = Instant::now();
-            } else if last.elapsed() > PATIENCE {
+            } else if last.elapsed() > self.patience {
                 bail!(
-                    "{found} of {wanted} outcomes, and none for {PATIENCE:?}: were these ids used before? (--run names a run)"
+                    "{found} of {wanted} outcomes, and none for {:?}: were these ids used before? (--run names a run)",
+                    self.patience
                 );
             } else {
                 std::thread::sleep(Duration::from_micros(500));

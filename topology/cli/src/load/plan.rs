@@ -1,5 +1,8 @@
 //! What a load is made of: accounts, and payments between them, all from one seed.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::Args;
 use tributary_flow::{Body, CommandHeader, Header, Registry, Timestamp, TopicRef, framing};
 use tributary_graph::{ACCOUNTS_COMMANDS, TRANSACTIONS_COMMANDS};
@@ -11,26 +14,47 @@ use tributary_schemas::{AccountId, AccountKind, Amount, Currency, Money, Side, T
 #[derive(Args, Clone, Debug)]
 pub struct Plan {
     /// Accounts to open and fund.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, default_value_t = Plan::default().accounts, value_parser = clap::value_parser!(u32).range(2..))]
     pub accounts: u32,
     /// Payments to send.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = Plan::default().payments)]
     pub payments: u32,
     /// Payments per second, on a schedule that does not wait for answers; as fast as they are taken where absent.
     #[arg(long)]
     pub rate: Option<u32>,
     /// How unevenly payers and payees are drawn: the exponent of a Zipf distribution, in hundredths; 0 is even.
-    #[arg(long, default_value_t = 0, value_name = "HUNDREDTHS", value_parser = clap::value_parser!(u32).range(..=500))]
+    #[arg(long, default_value_t = Plan::default().skew, value_name = "HUNDREDTHS", value_parser = clap::value_parser!(u32).range(..=500))]
     pub skew: u32,
     /// Payments per thousand that ask for more than there is.
-    #[arg(long, default_value_t = 10, value_name = "PER MILLE", value_parser = clap::value_parser!(u32).range(..=1000))]
+    #[arg(long, default_value_t = Plan::default().refusals, value_name = "PER MILLE", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub refusals: u32,
     /// Everything is drawn from this.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = Plan::default().seed)]
     pub seed: u64,
     /// First part of every id; a run with ids that were used before changes nothing.
-    #[arg(long, default_value = "load")]
+    #[arg(long, default_value_t = Plan::default().run)]
     pub run: String,
+    /// How long an outage may last, in seconds: with no command acknowledged, or no outcome, for that long, it gives up.
+    #[arg(long, default_value_t = Plan::default().patience, value_name = "SECONDS")]
+    pub patience: u32,
+    /// A file that gets the topic and key of every command as soon as it is durable, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub sent: Option<PathBuf>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let (accounts, payments, rate, skew, refusals) = (1_000, 100_000, None, 0, 10);
+        Plan { accounts, payments, rate, skew, refusals, seed: 1, run: "load".into(), patience: 60, sent: None }
+    }
+}
+
+impl Plan {
+    /// How long an outage may last.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
+    }
 }
 
 /// The load's currency.
