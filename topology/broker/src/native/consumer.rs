@@ -270,8 +270,23 @@ impl Consumer {
         let partitions: Vec<_> = partitions.into_iter().map(|(topic, partition)| (topic, partition, time)).collect();
         loop {
             match self.offsets_once(&partitions, deadline.saturating_duration_since(Instant::now())) {
-                Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
+                Err(_) if Instant::now() + RETRY < deadline => {
+                    std::thread::sleep(RETRY);
+                    self.learn_leaders(deadline.saturating_duration_since(Instant::now()));
+                }
                 done => return done,
+            }
+        }
+    }
+
+    /// Has the client ask who leads which partition. By itself it does not ask again about one that it once heard has no leader:
+    /// until its memory is out of date, after a quarter of an hour, it answers out of that (librdkafka 2.12).
+    fn learn_leaders(&self, bound: Duration) {
+        let mut found = null();
+        unsafe {
+            let code = sys::rd_kafka_metadata(self.client, 1, null_mut(), &raw mut found, millis(bound));
+            if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                sys::rd_kafka_metadata_destroy(found);
             }
         }
     }
