@@ -7,7 +7,7 @@ CLIENT := tests/clients/python
 TRIBUTARY := $(CARGO_TARGET_DIR)/release/tributary
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up test test-rust test-client bench check fmt clean
+.PHONY: help setup build up test test-rust test-client chaos bench check fmt clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-rust: setup ## Runs the tests that are written in Rust
 
 test-client: build $(VENV)/.installed ## Pays with a stock Python client against `tributary up --kafka`
 	PYTHON=$(VENV)/bin/python $(CLIENT)/run.sh $(TRIBUTARY)
+
+chaos: setup ## Kills, freezes, cuts and fills for ten minutes, over one broker, over three, and one fault at a time
+	TRIBUTARY_CHAOS_SECONDS=600 cargo test --release -p tributary-tests --test chaos -- --include-ignored --nocapture
 
 bench: setup ## Measures
 	cargo bench --workspace

@@ -44,6 +44,8 @@ pub fn verify(program: &Path, place: &[&str]) -> Result<BTreeMap<String, String>
         eprintln!("  {line}");
     }
     ensure!(verified.contains("Verify: 0 violations"), "{verified}");
+    let mut balances = verified.lines().filter(|line| line.starts_with("Trial balance ")).peekable();
+    ensure!(balances.peek().is_some() && balances.all(|line| line.ends_with("difference 0.00")), "{verified}");
     Ok(digests(&verified))
 }
 

@@ -1,0 +1,75 @@
+//! What was done to the cluster, and how long it took to get over it, as a client sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tributary_flow::Timestamp;
+
+use crate::watch::Seen;
+
+/// A process that is down for longer than this has lost its partitions to others.
+const SESSION: Duration = Duration::from_secs(6);
+
+/// A fault that came about.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub kind: &'static str,
+    pub at: Timestamp,
+    /// What each killed process had, and for how long it was down.
+    pub processes: Vec<(BTreeSet<u32>, Duration)>,
+    /// Whether a broker was killed.
+    pub broker: bool,
+}
+
+impl Event {
+    /// How often kill -9 was sent.
+    pub fn kills(&self) -> usize {
+        self.processes.len() + usize::from(self.broker)
+    }
+}
+
+/// From a fault to the next completed payment in each of these partitions that was decided after it.
+fn recovery(seen: &[Seen], at: Timestamp, partitions: &BTreeSet<u32>) -> Option<Duration> {
+    let next = |partition: &u32| {
+        let later =
+            |seen: &&Seen| seen.partition == *partition && seen.end.kind == "completed" && seen.end.decided > at;
+        seen.iter().filter(later).map(|seen| seen.at).min()
+    };
+    let last = partitions.iter().map(next).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    Some(Duration::from_micros((last.0 - at.0).max(0).cast_unsigned()))
+}
+
+/// The recoveries of a run, by what they are recoveries from.
+fn recoveries(events: &[Event], seen: &[Seen], partitions: u32) -> BTreeMap<&'static str, Vec<Duration>> {
+    let mut found: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
+    let mut note = |what, took: Option<Duration>| found.entry(what).or_default().extend(took);
+    for event in events {
+        // One that ran nothing left nothing to get over.
+        for (owned, down) in event.processes.iter().filter(|(owned, _)| !owned.is_empty()) {
+            let what = if *down < SESSION { "a process, soon back" } else { "a process, its partitions taken over" };
+            note(what, recovery(seen, event.at, owned));
+        }
+        if event.broker {
+            note("a broker", recovery(seen, event.at, &(0..partitions).collect()));
+        }
+    }
+    found.retain(|_, took| !took.is_empty());
+    found
+}
+
+/// Prints what was done and how long it took.
+pub fn print(events: &[Event], seen: &[Seen], partitions: u32) {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    events.iter().for_each(|event| *kinds.entry(event.kind).or_default() += 1);
+    kinds.iter().for_each(|(kind, many)| eprintln!("  {many:3} x {kind}"));
+    let kills: usize = events.iter().map(Event::kills).sum();
+    let brokers = events.iter().filter(|event| event.broker).count();
+    eprintln!("  {kills} kills in all, {} of processes and {brokers} of brokers", kills - brokers);
+    eprintln!("  from kill -9 to the next completed payment in each partition:");
+    for (what, mut took) in recoveries(events, seen, partitions) {
+        took.sort_unstable();
+        let at = |hundredths: usize| took[(took.len() * hundredths).div_ceil(100).clamp(1, took.len()) - 1];
+        let (p50, p99, max) = (at(50), at(99), at(100));
+        eprintln!("    {what}: {} times, p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}", took.len());
+    }
+}

@@ -1,0 +1,154 @@
+//! The processes under test, and who starts them again: `tributary up` three times, each with a slot and a data folder of its
+//! own, the second on a small disk, the third behind the proxies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use tributary_tests::recovery::Node;
+
+use crate::brokers::Brokers;
+use crate::disk::Disk;
+use crate::plan::{ON_SMALL_DISK, PROCESSES, PROXIED};
+
+/// How long it takes until a process that ended by itself is started again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+struct Member {
+    slot: String,
+    /// Where its state is.
+    data: PathBuf,
+    brokers: String,
+    node: Option<Node>,
+    /// When it is started, if it does not run.
+    due: Instant,
+    starts: u32,
+}
+
+/// All processes.
+pub struct Fleet {
+    program: PathBuf,
+    folder: PathBuf,
+    members: Vec<Member>,
+    /// Why processes ended that nobody killed, and how often.
+    pub ended: BTreeMap<String, u32>,
+    /// Of the second process.
+    pub disk: Disk,
+}
+
+impl Fleet {
+    /// The processes of a cluster, not yet started.
+    pub fn new(program: &Path, folder: &Path, brokers: &Brokers) -> Result<Self> {
+        std::fs::write(folder.join("node.toml"), "log = \"info\"\n")?;
+        let member = |number: usize| Member {
+            slot: format!("slot-{number}"),
+            data: folder.join(format!("data-{number}")),
+            brokers: if number == PROXIED { brokers.proxied.clone() } else { brokers.bootstrap.clone() },
+            node: None,
+            due: Instant::now(),
+            starts: 0,
+        };
+        let members: Vec<Member> = (0..PROCESSES).map(member).collect();
+        let disk = Disk::new(&members[ON_SMALL_DISK].data)?;
+        Ok(Fleet { program: program.to_owned(), folder: folder.to_owned(), members, ended: BTreeMap::new(), disk })
+    }
+
+    /// The folders of state.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.members.iter().map(|member| member.data.as_path())
+    }
+
+    /// The process's id, if it runs.
+    pub fn id(&self, process: usize) -> Option<u32> {
+        self.members[process].node.as_ref().map(Node::id)
+    }
+
+    /// The partitions that a process runs, by its own account.
+    pub fn owned(&self, process: usize) -> BTreeSet<u32> {
+        let health = self.members[process].node.as_ref().and_then(|node| node.health().ok()).unwrap_or_default();
+        let tasks = health["tasks"].as_array().cloned().unwrap_or_default();
+        tasks.iter().filter_map(|task| u32::try_from(task["partition"].as_u64()?).ok()).collect()
+    }
+
+    /// Kills a process, to be started again after a pause; false where it does not run.
+    pub fn kill9(&mut self, process: usize, pause: Duration) -> bool {
+        let member = &mut self.members[process];
+        member.due = Instant::now() + pause;
+        member.node.take().is_some_and(|node| {
+            let runs = node.ended().is_none();
+            node.kill9();
+            runs
+        })
+    }
+
+    /// Freezes a process; false where it does not run.
+    pub fn freeze(&self, process: usize) -> bool {
+        let node = self.members[process].node.as_ref().filter(|node| node.ended().is_none());
+        node.map(Node::freeze).is_some()
+    }
+
+    /// Lets a process go on.
+    pub fn thaw(&self, process: usize) {
+        self.members[process].node.iter().for_each(Node::thaw);
+    }
+
+    /// Notes which have ended by themselves, and starts what is due to be started again.
+    pub fn tend(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            if let Some(status) = member.node.as_ref().and_then(Node::ended) {
+                let said = member.node.take().map_or_else(String::new, |node| node.last_words());
+                eprintln!("  {} ended by itself ({status}): {said}", member.slot);
+                *self.ended.entry(reason(&said)).or_default() += 1;
+                member.due = Instant::now() + PAUSE;
+            }
+            if member.node.is_none() && Instant::now() >= member.due {
+                member.starts += 1;
+                member.node = Some(member.start(&self.program, &self.folder)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every partition is run by someone, nothing is left to do, and no task is halted.
+    pub fn rest(&mut self, partitions: usize, bound: Duration) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            self.tend()?;
+            let health: Vec<_> = self.members.iter().map(|member| member.node.as_ref().map(Node::health)).collect();
+            let known: Vec<_> = health.iter().flatten().flatten().collect();
+            let tasks: Vec<_> = known.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
+            let at_rest = tasks.iter().all(|task| task["halted"].is_null() && task["lag"] == 0);
+            if at_rest && tasks.len() == partitions * tributary_graph::NODES.len() {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < bound, "not at rest after {bound:?}: {health:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Ends all of them in good order.
+    pub fn stop(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            match member.node.take() {
+                Some(node) => node.stop(),
+                None => bail!("{} does not run", member.slot),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn start(&self, program: &Path, folder: &Path) -> Result<Node> {
+        let (settings, data) = (folder.join("node.toml"), self.data.display().to_string());
+        let settings = settings.display().to_string();
+        let slot = ["--slot", &self.slot, "--data", &data, "--brokers", &self.brokers, "--config", &settings];
+        Node::spawn(program, folder, &format!("{}-{:03}", self.slot, self.starts), &slot)
+    }
+}
+
+/// The kind of a last line: what comes before the particulars.
+fn reason(said: &str) -> String {
+    said.split([':', ';']).take(2).collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,99 @@
+//! What a reader of committed records sees of the transactions' ends, as they come: the log is read by somebody who was there all
+//! the time, through every fault.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tributary_broker::KafkaLog;
+use tributary_cli::decode::Decoder;
+use tributary_cli::load::ending;
+use tributary_cli::wiring::{Schemas, wall_clock};
+use tributary_flow::{Header, Log, Timestamp};
+use tributary_graph::TRANSACTIONS_EVENTS;
+use tributary_schemas::transactions::TransactionEvent;
+
+/// How often it looks.
+const TURN: Duration = Duration::from_millis(30);
+
+/// The end of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The transaction.
+    pub id: String,
+    /// What became of it.
+    pub kind: &'static str,
+    /// When it was decided, by the clock of the process that did.
+    pub decided: Timestamp,
+}
+
+/// An end, and when it was seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub partition: u32,
+    pub offset: u64,
+    pub end: End,
+    pub at: Timestamp,
+}
+
+/// A reader at work, ended on drop.
+pub struct Watch {
+    over: Arc<AtomicBool>,
+    reading: Option<JoinHandle<Result<Vec<Seen>>>>,
+}
+
+impl Watch {
+    /// Begins to read.
+    pub fn start(brokers: &str, partitions: u32) -> Result<Self> {
+        let log = KafkaLog::connect(brokers, &BTreeMap::new(), partitions)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let told = over.clone();
+        let reading = std::thread::Builder::new().name("watch".into()).spawn(move || watch(&log, &told))?;
+        Ok(Watch { over, reading: Some(reading) })
+    }
+
+    /// Reads to the end, and says what was seen.
+    pub fn stop(mut self) -> Result<Vec<Seen>> {
+        self.over.store(true, Ordering::Release);
+        let reading = self.reading.take().context("invariant: it is stopped once")?;
+        reading.join().map_err(|_| anyhow!("the watch panicked"))?
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+    }
+}
+
+fn watch(log: &KafkaLog, over: &AtomicBool) -> Result<Vec<Seen>> {
+    let decoder = Decoder::new(Arc::new(Schemas::compiled()));
+    let (mut seen, mut next) = (Vec::new(), vec![0; log.partitions() as usize]);
+    loop {
+        let last_turn = over.load(Ordering::Acquire);
+        let before = next.clone();
+        for (partition, next) in (0..).zip(&mut next) {
+            // What cannot be read now is read later; at the end, it must be there.
+            let records = match log.read(TRANSACTIONS_EVENTS.name, partition, *next, 2_000) {
+                Err(_) if !last_turn => continue,
+                read => read?,
+            };
+            let at = wall_clock();
+            for record in records {
+                *next = record.offset + 1;
+                let (header, event) = decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record)?;
+                if let (Header::Fact(fact), Some((id, kind))) = (header, ending(event)) {
+                    let end = End { id, kind, decided: fact.time };
+                    seen.push(Seen { partition, offset: record.offset, end, at });
+                }
+            }
+        }
+        if last_turn && next == before {
+            return Ok(seen);
+        }
+        std::thread::sleep(TURN);
+    }
+}
