@@ -235,17 +235,14 @@ impl Simulation {
         self.log().hash()
     }
 
-    /// The state of a node in a partition, as a query would meet it; `None` where no process has it.
+    /// The state of a node in a partition, as a query would meet it; `None` while no process owns it.
     #[must_use]
     pub fn store(&self, node: &str, partition: u32) -> Option<&TaskStore> {
-        let owns = |process: &&Process| {
-            process.running.as_ref().is_some_and(|running| {
-                running.local.owned.borrow().iter().any(|(name, number)| *name == node && *number == partition)
-            })
-        };
-        let runs = |process: &&Process| process.nodes.iter().any(|runs| runs.name == node);
-        let found = self.processes.iter().find(owns).or_else(|| self.processes.iter().find(runs))?;
-        found.disks.get((found.nodes.iter().find(|runs| runs.name == node)?.name, partition))
+        self.processes.iter().find_map(|process| {
+            let owned = process.running.as_ref()?.local.owned.borrow();
+            let at = owned.iter().find(|(name, number)| *name == node && *number == partition)?;
+            process.disks.get(*at)
+        })
     }
 
     /// The state of a node in a partition, as every process has it that runs the node, whether it owns the partition or not.
