@@ -13,7 +13,8 @@ const SESSION: Duration = Duration::from_secs(6);
 /// A fault that came about.
 #[derive(Clone, Debug)]
 pub struct Event {
-    pub kind: &'static str,
+    /// What it was beside the kills.
+    pub other: Option<&'static str>,
     pub at: Timestamp,
     /// What each killed process had, and for how long it was down.
     pub processes: Vec<(BTreeSet<u32>, Duration)>,
@@ -22,6 +23,18 @@ pub struct Event {
 }
 
 impl Event {
+    fn kind(&self) -> String {
+        let kills = match (self.processes.len(), self.broker) {
+            (0, false) => "",
+            (0, true) => "kill -9 of a broker",
+            (1, false) => "kill -9 of a process",
+            (1, true) => "kill -9 of a broker and a process at once",
+            _ => "kill -9 of two processes at once",
+        };
+        let parts: Vec<&str> = self.other.into_iter().chain(Some(kills).filter(|kills| !kills.is_empty())).collect();
+        parts.join(", ")
+    }
+
     /// How often kill -9 was sent.
     pub fn kills(&self) -> usize {
         self.processes.len() + usize::from(self.broker)
@@ -59,12 +72,14 @@ fn recoveries(events: &[Event], seen: &[Seen], partitions: u32) -> BTreeMap<&'st
 
 /// Prints what was done and how long it took.
 pub fn print(events: &[Event], seen: &[Seen], partitions: u32) {
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    events.iter().for_each(|event| *kinds.entry(event.kind).or_default() += 1);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    events.iter().for_each(|event| *kinds.entry(event.kind()).or_default() += 1);
     kinds.iter().for_each(|(kind, many)| eprintln!("  {many:3} x {kind}"));
     let kills: usize = events.iter().map(Event::kills).sum();
     let brokers = events.iter().filter(|event| event.broker).count();
     eprintln!("  {kills} kills in all, {} of processes and {brokers} of brokers", kills - brokers);
+    let idle = events.iter().flat_map(|event| &event.processes).filter(|(owned, _)| owned.is_empty()).count();
+    eprintln!("  {idle} of the killed processes ran nothing when they were killed: there is nothing to get over");
     eprintln!("  from kill -9 to the next completed payment in each partition:");
     for (what, mut took) in recoveries(events, seen, partitions) {
         took.sort_unstable();

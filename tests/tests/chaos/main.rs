@@ -32,7 +32,7 @@ use tributary_tests::recovery::{Node, audit, verify};
 use brokers::Brokers;
 use figures::Event;
 use fleet::Fleet;
-use plan::{Fault, ON_SMALL_DISK, Weather};
+use plan::{Cut, Fault, ON_SMALL_DISK, Weather};
 use watch::{Seen, Watch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
@@ -171,16 +171,26 @@ impl Run {
     /// Lets a fault happen, unless its victim is down for another reason.
     fn strike(&mut self, fault: Fault) -> Result<()> {
         let now = Instant::now();
-        let mut event = Event { kind: fault.kind(), at: wall_clock(), processes: Vec::new(), broker: false };
+        let mut event = Event { other: None, at: wall_clock(), processes: Vec::new(), broker: false };
         let lasts = match &fault {
             Fault::Kill { processes, broker } => self.kill(processes, *broker, &mut event),
-            Fault::Freeze { process, bound } => self.fleet.freeze(*process).then_some(*bound),
+            Fault::Freeze { process, bound } => {
+                event.other = Some("a process frozen past its session");
+                self.fleet.freeze(*process).then_some(*bound)
+            }
             Fault::Cut { how, bound } => {
+                event.other = Some(match how {
+                    Cut::Closed => "a process's connections closed",
+                    Cut::Silent => "a process's connections silent",
+                });
                 self.brokers.cut(*how);
                 Some(*bound)
             }
-            Fault::Fill { bound } => {
+            Fault::Fill { killed, bound } => {
+                event.other = Some("a process's disk full");
                 self.fleet.disk.fill(self.fleet.id(ON_SMALL_DISK))?;
+                let killed: Vec<_> = killed.iter().map(|pause| (ON_SMALL_DISK, *pause)).collect();
+                self.kill(&killed, None, &mut event);
                 Some(*bound)
             }
         };

@@ -29,24 +29,9 @@ pub enum Fault {
     Freeze { process: usize, bound: Duration },
     /// The connection between one process and all brokers.
     Cut { how: Cut, bound: Duration },
-    /// No room on the small disk.
-    Fill { bound: Duration },
-}
-
-impl Fault {
-    /// The kind of it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Fault::Kill { processes, broker: None } if processes.len() == 1 => "kill -9 of a process",
-            Fault::Kill { broker: None, .. } => "kill -9 of two processes at once",
-            Fault::Kill { processes, .. } if processes.is_empty() => "kill -9 of a broker",
-            Fault::Kill { .. } => "kill -9 of a broker and a process at once",
-            Fault::Freeze { .. } => "a process frozen past its session",
-            Fault::Cut { how: Cut::Closed, .. } => "a process's connections closed",
-            Fault::Cut { how: Cut::Silent, .. } => "a process's connections silent",
-            Fault::Fill { .. } => "a process's disk full",
-        }
-    }
+    /// No room on the small disk. A running store has reserved some for a while: it may not notice, unless it is killed and
+    /// started again on the full disk after this pause.
+    Fill { killed: Option<Duration>, bound: Duration },
 }
 
 /// A kind of fault, before it is known for whom.
@@ -199,9 +184,10 @@ impl Planner {
                 Fault::Cut { how, bound }
             }
             Card::Fill => {
-                let bound = self.between(3_000, 8_000);
+                let bound = self.between(4_000, 9_000);
+                let killed = (self.draw.below(2) == 0).then(|| self.between(200, 1_500));
                 self.processes[ON_SMALL_DISK] = self.at + bound + PROCESS_RESTS;
-                Fault::Fill { bound }
+                Fault::Fill { killed, bound }
             }
             Card::Process | Card::TwoProcesses | Card::Broker | Card::BrokerAndProcess => {
                 let killed = (0..processes).map(|_| self.killed()).collect();
