@@ -31,7 +31,7 @@ pub(crate) struct TaskAnswer {
     node: &'static str,
     /// Partition.
     partition: u32,
-    /// Why it does not run, if it does not.
+    /// Since when it does not run, at which record or timer, and why; if it does not.
     halted: Option<String>,
     /// Records that it has not applied yet.
     lag: u64,
@@ -67,10 +67,10 @@ pub(crate) async fn health(State(api): State<Shared>) -> Response {
     (status, Json(health)).into_response()
 }
 
-/// Whether to send requests here.
+/// Whether to send requests here. A halted task is no reason against: the others do their work.
 #[utoipa::path(get, path = "/readiness", tag = "operation", responses((status = 200, description = "Ready"), (status = 503, description = "Not ready")))]
 pub(crate) async fn readiness(State(api): State<Shared>) -> Response {
-    let ready = look(&api).status == "ok";
+    let ready = look(&api).tasks.iter().any(|task| task.halted.is_none());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "ready": ready }))).into_response()
 }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tributary_flow::platform::{Done, TaskStatus};
-use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Store, Task, TopicRef};
+use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Reader, Store, Task, TopicRef};
 use tributary_slot::{At, Failed, Failure};
 
 use crate::ends::Ends;
@@ -33,6 +33,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// A running engine. Dropping it stops it.
 pub struct Broker {
     partitions: u32,
+    nodes: Vec<&'static Node>,
     shared: Arc<Shared>,
     stores: Arc<NodeStores>,
     ends: Arc<Ends>,
@@ -91,7 +92,20 @@ impl Broker {
                 std::thread::sleep(REFRESH);
             }
         })?;
-        Ok(Broker { partitions: options.partitions, shared, stores, ends, submitter, log, engine: Mutex::default() })
+        let (partitions, nodes) = (options.partitions, nodes.to_vec());
+        Ok(Broker { partitions, nodes, shared, stores, ends, submitter, log, engine: Mutex::default() })
+    }
+
+    /// How much lies between a task's positions and the ends of its inputs, markers of transactions included.
+    fn lag(&self, task: &TaskStatus) -> Option<u64> {
+        let node = self.nodes.iter().find(|node| node.name == task.node)?;
+        let store = self.stores.get(task.node, task.partition)?;
+        let view = store.view();
+        let behind = |topic: &TopicRef| {
+            let end = self.ends.known(topic.name, task.partition).map_or(0, |range| range.end);
+            end.saturating_sub(Reader::new(&view).told_position(topic.name))
+        };
+        Some(node.inputs.iter().map(behind).sum())
     }
 
     /// Ends the process if the engine hangs.
@@ -197,7 +211,12 @@ impl Platform for Broker {
     }
 
     fn tasks(&self) -> Vec<TaskStatus> {
-        self.shared.status()
+        let mut tasks = self.shared.status();
+        // What the process has read on for others, a halted task has still to apply.
+        for task in tasks.iter_mut().filter(|task| task.halted.is_some()) {
+            task.lag = self.lag(task).unwrap_or(task.lag);
+        }
+        tasks
     }
 
     fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>> {

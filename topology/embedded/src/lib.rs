@@ -163,7 +163,7 @@ impl Embedded {
         let store = TaskStore::new(&self.shared.base, None, node.name, status.partition);
         let behind = |topic: &&TopicRef| {
             let end = self.shared.base.range(topic.name, status.partition).map_or(0, |range| range.end);
-            end.saturating_sub(Reader::new(&store).position(topic.name))
+            end.saturating_sub(Reader::new(&store).told_position(topic.name))
         };
         node.inputs.iter().map(|topic| behind(&topic)).sum()
     }

@@ -6,6 +6,10 @@
 //! its position then says so; one that lags, or is halted, reads it from the log later. So fusion closes and opens by
 //! itself, and nothing but the position tells whether a record came by hand or out of the log.
 //!
+//! A task that panics is halted, loudly and alone: it says at which record or timer, and keeps its position, so that a mended
+//! build goes on from there. Over a record that came by hand a task is not halted yet: it takes no more by hand in this
+//! epoch, reads the record from the log in a later one, and if it panics again the place is where everybody finds it.
+//!
 //! Deliberately absent: threads, I/O, and any decision about when an epoch begins.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -65,12 +69,27 @@ pub struct Epoch<'a> {
 struct Slot {
     task: Box<dyn Task>,
     halted: Option<String>,
+    /// Takes nothing by hand in this epoch: it could not take something that came so.
+    apart: bool,
+}
+
+/// What a task is about when it stops.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    /// The beginning of an epoch, and the timers that are due.
+    Timers,
+    /// A record that was read from the log.
+    Read(&'a Input),
+    /// A record that was handed over. Its offset is a guess as long as the epoch may still be run again.
+    Handed,
 }
 
 /// All tasks of a process.
 #[derive(Default)]
 pub struct Engine {
     slots: Vec<Slot>,
+    /// The wall clock of the last epoch, once there was one.
+    now: Option<Timestamp>,
     /// Tasks and ports that read a partition, by topic name.
     readers: BTreeMap<(&'static str, u32), Vec<(usize, usize)>>,
 }
@@ -85,7 +104,7 @@ impl Engine {
             for (port, topic) in task.node().inputs.iter().enumerate() {
                 engine.readers.entry((topic.name, task.partition())).or_default().push((index, port));
             }
-            engine.slots.push(Slot { task, halted: None });
+            engine.slots.push(Slot { task, halted: None, apart: false });
         }
         engine
     }
@@ -98,10 +117,11 @@ impl Engine {
     /// The first offset of each input partition that some running task has not applied.
     pub fn positions(&mut self, stores: &dyn Stores) -> Vec<(TopicPartition, u64)> {
         let mut lowest: BTreeMap<(&'static str, u32), (TopicPartition, u64)> = BTreeMap::new();
-        for Slot { task, .. } in self.slots.iter_mut().filter(|slot| slot.halted.is_none()) {
-            let (node, partition) = (task.node(), task.partition());
+        for slot in &mut self.slots {
+            let (node, partition) = (slot.task.node(), slot.task.partition());
             for (port, topic) in node.inputs.iter().enumerate() {
-                let position = task.position(stores.store(node, partition), port);
+                let position = slot.ask(stores, self.now, |task, store| task.position(store, port));
+                let Some(position) = position else { continue };
                 let entry = (TopicPartition { topic, partition }, position);
                 let least = lowest.entry((topic.name, partition)).or_insert(entry);
                 least.1 = least.1.min(position);
@@ -110,24 +130,24 @@ impl Engine {
         lowest.into_values().collect()
     }
 
-    /// Behind the last record of an input partition that any task has applied.
+    /// Behind the last record of an input partition that any task has applied; a halted one counts for what it had.
     pub fn furthest(&mut self, stores: &dyn Stores, topic: &str, partition: u32) -> u64 {
         let readers = self.readers.iter().find(|((name, at), _)| *name == topic && *at == partition);
         let readers = readers.map_or(&[][..], |(_, readers)| readers);
         let position = |(index, port): &(usize, usize)| {
-            let task = &mut self.slots[*index].task;
-            task.position(stores.store(task.node(), partition), *port)
+            self.slots[*index].look(stores, |task, store| task.position(store, *port)).ok()
         };
-        readers.iter().map(position).max().unwrap_or(0)
+        readers.iter().filter_map(position).max().unwrap_or(0)
     }
 
     /// When the next timer of any running task may be due.
     pub fn next_timer(&mut self, stores: &dyn Stores) -> Option<Timestamp> {
-        let running = self.slots.iter_mut().filter(|slot| slot.halted.is_none());
-        running.filter_map(|Slot { task, .. }| task.next_timer(stores.store(task.node(), task.partition()))).min()
+        let now = self.now;
+        let next = |slot: &mut Slot| slot.ask(stores, now, |task, store| task.next_timer(store)).flatten();
+        self.slots.iter_mut().filter_map(next).min()
     }
 
-    /// Runs an epoch over `inputs`. A task that panics is halted, loudly, and the epoch runs again without it.
+    /// Runs an epoch over `inputs`. A task that panics is halted, and the epoch runs again without it.
     ///
     /// Facts come before commands, and all of them before anything is handed over: a reader that has to read on before it
     /// can take part in fused hops then does so with what it reads here, however busy the doors are.
@@ -135,21 +155,24 @@ impl Engine {
     /// # Errors
     /// A store or the registry failed. Nothing has changed.
     pub fn epoch(&mut self, stores: &dyn Stores, epoch: Epoch<'_>, inputs: &[Input]) -> Result<Commit, EpochFailed> {
+        self.now = Some(epoch.now);
+        self.slots.iter_mut().for_each(|slot| slot.apart = false);
         loop {
-            match self.attempt(stores, epoch, inputs) {
+            let (index, at, stop) = match self.attempt(stores, epoch, inputs) {
                 Ok(commit) => return Ok(commit),
-                Err((index, stop)) => {
+                Err(stopped) => stopped,
+            };
+            let slot = &mut self.slots[index];
+            match (stop, at) {
+                (Stop::Retry(reason), _) => {
                     self.abort();
-                    match stop {
-                        Stop::Retry(reason) => return Err(EpochFailed(reason)),
-                        Stop::Halt(reason) => {
-                            let slot = &mut self.slots[index];
-                            tracing::error!(node = slot.task.node().name, partition = slot.task.partition(), %reason, "task halted");
-                            slot.halted = Some(reason);
-                        }
-                    }
+                    return Err(EpochFailed(reason));
                 }
+                (Stop::Halt(_), At::Handed) => slot.apart = true,
+                (Stop::Halt(reason), At::Timers) => slot.halt(self.now, slot.task.firing().as_deref(), &reason),
+                (Stop::Halt(reason), At::Read(input)) => slot.halt(self.now, Some(&place(input)), &reason),
             }
+            self.abort();
         }
     }
 
@@ -158,12 +181,17 @@ impl Engine {
         self.slots.iter_mut().for_each(|slot| slot.task.abort());
     }
 
-    fn attempt(&mut self, stores: &dyn Stores, epoch: Epoch<'_>, inputs: &[Input]) -> Result<Commit, (usize, Stop)> {
+    fn attempt<'a>(
+        &mut self,
+        stores: &dyn Stores,
+        epoch: Epoch<'_>,
+        inputs: &'a [Input],
+    ) -> Result<Commit, Stopped<'a>> {
         let mut run = Run { records: Vec::new(), appended: BTreeMap::new(), queue: VecDeque::new(), ends: epoch.ends };
         for index in 0..self.slots.len() {
             self.guarded(
                 stores,
-                index,
+                (index, At::Timers),
                 |task, store, out| {
                     task.begin(store, epoch.now);
                     task.fire(store, epoch.timers, out)
@@ -188,20 +216,24 @@ impl Engine {
         self.readers.get(&(input.topic.name, input.partition)).cloned().unwrap_or_default()
     }
 
-    fn apply(&mut self, stores: &dyn Stores, input: &Input, run: &mut Run<'_>) -> Result<(), (usize, Stop)> {
+    fn apply<'a>(&mut self, stores: &dyn Stores, input: &'a Input, run: &mut Run<'_>) -> Result<(), Stopped<'a>> {
         for (index, port) in self.readers_of(input) {
-            self.guarded(stores, index, |task, store, out| task.apply(store, port, input, out), run)?;
+            let at = (index, At::Read(input));
+            self.guarded(stores, at, |task, store, out| task.apply(store, port, input, out), run)?;
         }
         Ok(())
     }
 
     /// Hands records over until nothing follows any more: a cascade always ends within its epoch.
-    fn drain(&mut self, stores: &dyn Stores, run: &mut Run<'_>) -> Result<(), (usize, Stop)> {
+    fn drain(&mut self, stores: &dyn Stores, run: &mut Run<'_>) -> Result<(), Stopped<'static>> {
         while let Some((input, nothing_since)) = run.queue.pop_front() {
             for (index, port) in self.readers_of(&input) {
+                if self.slots[index].apart {
+                    continue;
+                }
                 self.guarded(
                     stores,
-                    index,
+                    (index, At::Handed),
                     |task, store, out| {
                         if (nothing_since..=input.offset).contains(&task.position(store, port)) {
                             task.apply(store, port, &input, out)
@@ -216,37 +248,80 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs a task unless it is halted, and takes up what it produced. A panic is a broken invariant and halts the task.
-    fn guarded(
+    /// Runs a task unless it is halted, and takes up what it produced. A panic is a broken invariant.
+    fn guarded<'a>(
         &mut self,
         stores: &dyn Stores,
-        index: usize,
+        (index, at): (usize, At<'a>),
         work: impl FnOnce(&mut dyn Task, &dyn Store, &mut Vec<Produced>) -> Result<(), Stop>,
         run: &mut Run<'_>,
-    ) -> Result<(), (usize, Stop)> {
-        let Slot { task, halted: None } = &mut self.slots[index] else { return Ok(()) };
-        let from = run.records.len();
-        let store = stores.store(task.node(), task.partition());
-        let done = catch_unwind(AssertUnwindSafe(|| work(task.as_mut(), store, &mut run.records)));
-        match done {
-            Ok(Ok(())) => {}
-            Ok(Err(stop)) => return Err((index, stop)),
-            Err(panic) => {
-                let stop = match panic.downcast::<StoreFailure>() {
-                    Ok(failure) => {
-                        Stop::Retry(format!("the store of {} cannot be read: {}", task.node().name, failure.0))
-                    }
-                    Err(panic) => Stop::Halt(panic_message(panic.as_ref())),
-                };
-                return Err((index, stop));
-            }
+    ) -> Result<(), Stopped<'a>> {
+        let slot = &mut self.slots[index];
+        if slot.halted.is_some() {
+            return Ok(());
         }
+        let from = run.records.len();
+        let done = slot.look(stores, |task, store| work(task, store, &mut run.records));
+        done.and_then(|done| done).map_err(|stop| (index, at, stop))?;
         run.take_up(from);
         Ok(())
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+/// A task, what it was about, and why it cannot go on.
+type Stopped<'a> = (usize, At<'a>, Stop);
+
+impl Slot {
+    /// Has the task look at its store. A panic is a broken invariant, unless it is the store that fails.
+    fn look<T>(&mut self, stores: &dyn Stores, look: impl FnOnce(&mut dyn Task, &dyn Store) -> T) -> Result<T, Stop> {
+        let task = self.task.as_mut();
+        let node = task.node();
+        let store = stores.store(node, task.partition());
+        catch_unwind(AssertUnwindSafe(|| look(task, store))).map_err(|panic| match panic.downcast::<StoreFailure>() {
+            Ok(failure) => Stop::Retry(format!("the store of {} cannot be read: {}", node.name, failure.0)),
+            Err(panic) => Stop::Halt(panic_message(panic.as_ref())),
+        })
+    }
+
+    /// The same outside of an epoch, of a running task: one that cannot read what it stands on is halted, and a store that
+    /// fails is the driver's to know.
+    fn ask<T>(
+        &mut self,
+        stores: &dyn Stores,
+        now: Option<Timestamp>,
+        ask: impl FnOnce(&mut dyn Task, &dyn Store) -> T,
+    ) -> Option<T> {
+        if self.halted.is_some() {
+            return None;
+        }
+        match self.look(stores, ask) {
+            Ok(answer) => Some(answer),
+            Err(Stop::Retry(reason)) => StoreFailure::raise(reason),
+            Err(Stop::Halt(reason)) => {
+                self.halt(now, None, &reason);
+                None
+            }
+        }
+    }
+
+    /// Stops the task for good: a build that knows better goes on from its position.
+    fn halt(&mut self, now: Option<Timestamp>, place: Option<&str>, reason: &str) {
+        let (node, partition) = (self.task.node().name, self.task.partition());
+        let place = place.unwrap_or("its own state");
+        tracing::error!(node, partition, place, reason, "task halted");
+        let since = now.map_or_else(|| "the start".to_owned(), |now| now.to_string());
+        self.halted = Some(format!("since {since}, at {place}: {reason}"));
+    }
+}
+
+/// Where a record lies, and what it is about.
+fn place(Input { topic, partition, offset, key, .. }: &Input) -> String {
+    let key = key.as_deref().map_or("none".into(), String::from_utf8_lossy);
+    format!("{}[{partition}]@{offset} with the key {key:?}", topic.name)
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Node, Timestamp};
 
 /// One epoch of one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +52,14 @@ impl JournalEntry {
         crate::rows::to_bytes(self)
     }
 
-    /// From a record's value; `None` where it is not one.
+    /// From a record's value; `None` where it is not one that a task of `node` wrote: cut off, with bytes behind its end, with
+    /// an input that the node does not have, or with offsets that there cannot be.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+    pub fn decode(bytes: &[u8], node: &Node) -> Option<Self> {
+        let entry: Self = postcard::from_bytes(bytes).ok()?;
+        let fits = |run: &Run| {
+            usize::from(run.port) < node.inputs.len() && run.first.checked_add(u64::from(run.count)).is_some()
+        };
+        (entry.runs.iter().all(fits) && entry.encode() == bytes).then_some(entry)
     }
 }

@@ -44,7 +44,7 @@ pub struct TaskStatus {
     pub node: &'static str,
     /// Partition.
     pub partition: u32,
-    /// Why it does not run, if it does not.
+    /// Since when it does not run, at which record or timer, and why; if it does not.
     pub halted: Option<String>,
     /// Records between its positions and the ends of its inputs, as last seen.
     pub lag: u64,

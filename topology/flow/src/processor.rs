@@ -1,5 +1,7 @@
 //! What a processor is: one synchronous step from an event and a key's state to effects as plain data.
 
+use std::fmt::Debug;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
@@ -223,7 +225,7 @@ pub trait Processor: Send + Sync + 'static {
     /// The head of a key's state.
     type Head: Serialize + DeserializeOwned;
     /// The names of a key's timers.
-    type Timer: Serialize + DeserializeOwned + Clone;
+    type Timer: Serialize + DeserializeOwned + Clone + Debug;
 
     /// One event of one key.
     fn step(

@@ -81,6 +81,13 @@ impl<'a> Reader<'a> {
         self.0.get(&rows::position(topic)).map_or(0, |bytes| rows::from_bytes(&bytes))
     }
 
+    /// The same for whoever tells how far tasks are, and must not stop at a row that halts one: the beginning where it cannot
+    /// be read.
+    #[must_use]
+    pub fn told_position(&self, topic: &str) -> u64 {
+        self.0.get(&rows::position(topic)).map_or(0, |bytes| rows::read(&bytes).unwrap_or(0))
+    }
+
     /// The last epoch that is in the state, 0 where there is none: what an audit needs to compare a store with a log.
     #[must_use]
     pub fn epoch(&self) -> u64 {

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::TopicRef;
+use crate::engine::panic_message;
 use crate::journal::JournalEntry;
 use crate::log::{self, Log, LogError, Logged};
 use crate::store::MemoryStore;
@@ -52,9 +54,14 @@ pub fn replay(
     let mut store = MemoryStore::default();
     let mut inputs = Inputs { log, partition: task.partition(), read: BTreeMap::new() };
     log::visit(log, &task.node().journal(), task.partition(), |record| {
-        let entry =
-            record.value.as_deref().and_then(JournalEntry::decode).ok_or(ReplayError::Journal(record.offset))?;
-        let produced = epoch(task, &mut store, &mut inputs, &entry)?;
+        let node = task.node();
+        let entry = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node));
+        let entry = entry.ok_or(ReplayError::Journal(record.offset))?;
+        let done = catch_unwind(AssertUnwindSafe(|| epoch(task, &mut store, &mut inputs, &entry)));
+        let produced = done.unwrap_or_else(|panic| {
+            let reason = panic_message(panic.as_ref());
+            Err(ReplayError::Stopped { epoch: entry.epoch, reason })
+        })?;
         made(&entry, produced);
         Ok::<_, ReplayError>(())
     })?;

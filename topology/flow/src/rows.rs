@@ -197,12 +197,21 @@ pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("invariant: state is plain data, which postcard always takes")
 }
 
+/// A value from its bytes, all of them.
+///
+/// # Errors
+/// Says why they are none.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("{} bytes follow after its end", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// A value from its bytes. A row that this build cannot read is a broken invariant: it halts the task.
 pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> T {
-    match postcard::from_bytes(bytes) {
-        Ok(value) => value,
-        Err(error) => panic!("a state row cannot be read as {}: {error}", std::any::type_name::<T>()),
-    }
+    read(bytes).unwrap_or_else(|why| panic!("a state row cannot be read as {}: {why}", std::any::type_name::<T>()))
 }
 
 #[cfg(test)]

@@ -117,6 +117,10 @@ pub trait Task: Send {
     /// # Errors
     /// The epoch cannot be finished.
     fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop>;
+    /// The timer in which the task stopped, in words.
+    fn firing(&self) -> Option<String> {
+        None
+    }
     /// Applies a record; one below the position is dropped.
     ///
     /// # Errors
@@ -153,6 +157,7 @@ pub struct ProcessorTask<P: Processor> {
     meta: Option<Meta>,
     positions: Vec<Option<u64>>,
     next_timer: Option<Option<Timestamp>>,
+    firing: Option<timers::Due>,
     journal: JournalEntry,
 }
 
@@ -177,6 +182,7 @@ impl<P: Processor> ProcessorTask<P> {
             meta: None,
             positions: vec![None; P::Ports::NODE.inputs.len()],
             next_timer: None,
+            firing: None,
             journal,
         }
     }
@@ -343,12 +349,16 @@ impl<P: Processor> Task for ProcessorTask<P> {
                 continue;
             }
             self.counters.timers += 1;
-            let timers::Due { deadline, key, name, set_by } = due;
+            let timers::Due { deadline, key, name, set_by } = self.firing.insert(due).clone();
             let id = EventId::of_timer(P::Ports::NODE.name, &key, &name, deadline, set_by.id);
-            let cause = Cause { id, ..set_by };
-            self.step(store, &cause, None, &key, Event::Timer(rows::from_bytes(&name)), out)?;
+            self.step(store, &Cause { id, ..set_by }, None, &key, Event::Timer(rows::from_bytes(&name)), out)?;
+            self.firing = None;
         }
         Ok(())
+    }
+
+    fn firing(&self) -> Option<String> {
+        self.firing.as_ref().map(timers::Due::told::<P::Timer>)
     }
 
     fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
@@ -385,5 +395,6 @@ impl<P: Processor> Task for ProcessorTask<P> {
         self.meta = None;
         self.positions.fill(None);
         self.next_timer = None;
+        self.firing = None;
     }
 }

@@ -1,5 +1,7 @@
 //! Time as the core sees it: a number that came in from outside, never a clock.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since the Unix epoch, UTC.
@@ -31,12 +33,28 @@ impl Timestamp {
     }
 }
 
+/// In RFC 3339, to the microsecond.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, micros) = (self.date(), self.0.rem_euclid(DAY));
+        let (year, month, day) = date.calendar();
+        let (seconds, micros) = (micros / SECOND, micros % SECOND);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
 impl Date {
     /// Year and month (1 to 12) in the proleptic Gregorian calendar.
     ///
     /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
     #[must_use]
     pub fn year_month(self) -> (i32, u32) {
+        let (year, month, _) = self.calendar();
+        (year, month)
+    }
+
+    fn calendar(self) -> (i32, u32, u32) {
         let shifted = i64::from(self.0) + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
@@ -45,7 +63,8 @@ impl Date {
         let from_march = (5 * day_of_year + 2) / 153;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        (year as i32, month as u32)
+        let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+        (year as i32, month as u32, day as u32)
     }
 }
 
@@ -64,6 +83,18 @@ mod tests {
             (-1, (1969, 12)),
         ] {
             assert_eq!(Date(days).year_month(), expected, "{days}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_written_in_rfc_3339() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400 * SECOND, "2000-02-29T00:00:00.000000Z"),
+            (1_795_282_943_000_007, "2026-11-21T17:42:23.000007Z"),
+        ] {
+            assert_eq!(Timestamp(micros).to_string(), expected);
         }
     }
 

@@ -1,7 +1,10 @@
 //! Timers: named per key, in the store, in order of (deadline, key, name). A name has at most one deadline; beside the
 //! row that orders it lies one that finds it.
 
+use std::fmt::Debug;
 use std::ops::ControlFlow;
+
+use serde::de::DeserializeOwned;
 
 use crate::Timestamp;
 use crate::rows::{self, Ordered, tag};
@@ -9,11 +12,21 @@ use crate::store::{Overlaid, Store};
 use crate::task::Cause;
 
 /// A timer that is due.
+#[derive(Clone)]
 pub(crate) struct Due {
     pub deadline: Timestamp,
     pub key: String,
     pub name: Vec<u8>,
     pub set_by: Cause,
+}
+
+impl Due {
+    /// In words, for people; `T` is how the node names its timers.
+    pub fn told<T: DeserializeOwned + Debug>(&self) -> String {
+        let name = rows::read::<T>(&self.name);
+        let name = name.map_or_else(|_| format!("{:02x?}", self.name), |name| format!("{name:?}"));
+        format!("the timer {name} of the key {:?}, due {}", self.key, self.deadline)
+    }
 }
 
 /// Sets, moves or clears the timer `name` of `key`.

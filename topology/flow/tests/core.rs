@@ -1,92 +1,15 @@
-//! The core with a toy graph: the door, ids, order, timers, fusion, halts, replay.
+//! The core with a toy graph: the door, ids, order, timers, fusion, replay.
 
 mod toy;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
+use toy::world::World;
 use toy::{COMMANDS, EVENTS, MIRRORED, command, engine, input};
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{
-    Commit, DEAD_LETTERS, Engine, Epoch, Header, Input, Log, LogError, Logged, MemoryStore, Node, Reader, Store,
-    Stores, Target, Timestamp, partition_of, reader,
+    Commit, DEAD_LETTERS, Epoch, Header, Input, Log, Stores, Target, Timestamp, partition_of, reader,
 };
-
-/// A world in memory: a log and the stores, committed one epoch at a time.
-#[derive(Default)]
-struct World {
-    partitions: u32,
-    log: BTreeMap<(String, u32), Vec<Logged>>,
-    stores: BTreeMap<(&'static str, u32), MemoryStore>,
-    empty: MemoryStore,
-}
-
-impl Stores for World {
-    fn store(&self, node: &'static Node, partition: u32) -> &dyn Store {
-        self.stores.get(&(node.name, partition)).unwrap_or(&self.empty)
-    }
-}
-
-impl Log for World {
-    fn partitions(&self) -> u32 {
-        self.partitions
-    }
-    fn range(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
-        Ok(0..self.log.get(&(topic.to_owned(), partition)).map_or(0, |records| records.len() as u64))
-    }
-    fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {
-        let records = self.log.get(&(topic.to_owned(), partition)).map_or(&[][..], Vec::as_slice);
-        Ok(records.iter().skip(from as usize).take(limit).cloned().collect())
-    }
-}
-
-impl World {
-    fn new(partitions: u32) -> Self {
-        World { partitions, ..Default::default() }
-    }
-
-    fn append(
-        &mut self,
-        topic: &str,
-        partition: u32,
-        key: Option<Vec<u8>>,
-        value: Option<Vec<u8>>,
-        headers: Vec<(String, Vec<u8>)>,
-    ) {
-        let records = self.log.entry((topic.to_owned(), partition)).or_default();
-        records.push(Logged { offset: records.len() as u64, key, value, headers });
-    }
-
-    fn commit(&mut self, commit: &Commit) {
-        for record in &commit.records {
-            let headers = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            self.append(record.target.name(), record.partition, record.key.clone(), record.value.clone(), headers);
-        }
-        for task in &commit.tasks {
-            self.append(&task.node.journal(), task.partition, None, Some(task.journal.encode()), Vec::new());
-            self.stores.entry((task.node.name, task.partition)).or_default().apply(&task.changes);
-        }
-    }
-
-    /// Writes the inputs and runs one epoch over them.
-    fn epoch(&mut self, engine: &mut Engine, now: i64, inputs: Vec<Input>, fused: bool) -> Commit {
-        for input in &inputs {
-            self.append(input.topic.name, input.partition, input.key.clone(), input.value.clone(), Vec::new());
-        }
-        let ends = |topic: tributary_flow::TopicRef, partition| {
-            let end = self.range(topic.name, partition).expect("in memory").end;
-            Some(end..end)
-        };
-        let epoch = Epoch { now: Timestamp(now), timers: 100, ends: fused.then_some(&ends) };
-        let commit = engine.epoch(self, epoch, &inputs).expect("an epoch");
-        self.commit(&commit);
-        commit
-    }
-
-    fn sum(&self, key: &str) -> Option<i64> {
-        Reader::new(self.store(&toy::counter::NODE, partition_of(key.as_bytes(), self.partitions))).head(key)
-    }
-}
 
 fn told(commit: &Commit) -> Vec<i64> {
     let facts = commit.records.iter().filter(|record| record.target == Target::Topic(&EVENTS));
@@ -281,36 +204,6 @@ fn a_reader_that_lags_is_not_handed_what_it_is_not_ready_for() {
     world.commit(&commit);
     let commit = world.epoch(&mut engine, 0, vec![input(&COMMANDS, 0, 2, Some("k"), Some(command("2", "k", 1)))], true);
     assert_eq!(commit.records.len(), 2, "and fusion is open again");
-}
-
-#[test]
-fn a_panic_halts_its_task_and_no_other() {
-    let (mut world, mut engine) = (World::new(2), engine(2));
-    let key_of = |partition| {
-        (0..).map(|i| format!("k{i}")).find(|key| partition_of(key.as_bytes(), 2) == partition).expect("a key")
-    };
-    let (bad, good) = (key_of(0), key_of(1));
-    let inputs = vec![
-        input(&COMMANDS, 0, 0, Some(&bad), Some(command("1", &bad, 13))),
-        input(&COMMANDS, 1, 0, Some(&good), Some(command("1", &good, 4))),
-    ];
-    let commit = world.epoch(&mut engine, 0, inputs, true);
-    assert_eq!(told(&commit), [4]);
-    let halted: Vec<_> = engine
-        .tasks()
-        .filter_map(|(task, halted)| halted.map(|why| (task.node().name, task.partition(), why.to_owned())))
-        .collect();
-    assert!(matches!(&halted[..], [("counter", 0, why)] if why.contains("thirteen")), "{halted:?}");
-    assert_eq!(world.sum(&bad), None, "nothing of the step is kept");
-}
-
-#[test]
-fn a_record_over_the_limit_halts_its_task() {
-    let (mut world, mut engine) = (World::new(1), engine(1));
-    let commit =
-        world.epoch(&mut engine, 0, vec![input(&COMMANDS, 0, 0, Some("k"), Some(command("1", "k", 1414)))], true);
-    assert!(commit.is_empty());
-    assert_eq!(engine.tasks().filter(|(_, halted)| halted.is_some()).count(), 1);
 }
 
 #[test]

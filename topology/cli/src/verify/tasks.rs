@@ -55,7 +55,7 @@ fn reached(cut: &Cut<'_>, node: &Node, partition: u32, report: &mut Report) -> R
     let topic = node.journal();
     let mut reached = Reached { positions: vec![0; node.inputs.len()], epoch: Some(0) };
     log::visit(cut, &topic, partition, |record| {
-        let Some(entry) = record.value.as_deref().and_then(JournalEntry::decode) else {
+        let Some(entry) = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node)) else {
             let at = format!("{topic}[{partition}]@{}", record.offset);
             report.violation("decodable", at, format!("node {}", node.name), "an epoch that cannot be read");
             return Ok::<_, LogError>(());
@@ -66,9 +66,7 @@ fn reached(cut: &Cut<'_>, node: &Node, partition: u32, report: &mut Report) -> R
         }
         reached.epoch = Some(entry.epoch);
         for run in entry.runs {
-            if let Some(position) = reached.positions.get_mut(usize::from(run.port)) {
-                *position = run.first.saturating_add(u64::from(run.count));
-            }
+            reached.positions[usize::from(run.port)] = run.first + u64::from(run.count);
         }
         Ok(())
     })?;

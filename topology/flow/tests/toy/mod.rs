@@ -1,5 +1,9 @@
 //! A toy graph: a counter per key that is told numbers, tells a second node what it has, and forgets after a while.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
+pub mod world;
+
 use std::sync::Arc;
 
 use tributary_flow::processor::{Cx, Effects, Event, Processor, Refusal, State};
@@ -113,8 +117,12 @@ node! {
     out { Mirrored(Mirrored) -> MIRRORED }
 }
 
-/// Sums numbers by key; a minute after the last, tells -1. Panics at 13, asks for too much at 1414.
-pub struct Counter;
+/// Sums numbers by key; a minute after the last, tells -1. Until it is mended, panics at 13, and at a timer over a sum of 99;
+/// asks for too much at 1414.
+pub struct Counter {
+    /// Whether it does not panic.
+    pub mended: bool,
+}
 
 impl Processor for Counter {
     type Ports = counter::Ports;
@@ -130,9 +138,12 @@ impl Processor for Counter {
     ) -> Effects<counter::Out, u8> {
         let mut effects = Effects::none();
         let number = match event {
-            Event::Timer(_) => -1,
+            Event::Timer(_) => {
+                assert!(self.mended || state.head != Some(99), "ninety-nine");
+                -1
+            }
             Event::Input(counter::In::Tell(Tell(told))) => {
-                assert_ne!(told.number, 13, "thirteen");
+                assert!(self.mended || told.number != 13, "thirteen");
                 effects.set_timer(0, cx.now.plus(60 * SECOND));
                 let sum = state.head.unwrap_or_default() + told.number;
                 state.head = Some(sum);
@@ -155,8 +166,11 @@ impl Processor for Counter {
     }
 }
 
-/// Repeats.
-pub struct Mirror;
+/// Repeats; until it is mended, panics over a sum of 1300.
+pub struct Mirror {
+    /// Whether it does not panic.
+    pub mended: bool,
+}
 
 impl Processor for Mirror {
     type Ports = mirror::Ports;
@@ -172,6 +186,7 @@ impl Processor for Mirror {
     ) -> Effects<mirror::Out, ()> {
         let mut effects = Effects::none();
         if let Event::Input(mirror::In::Told(Told(told))) = event {
+            assert!(self.mended || told.number != 1300, "thirteen hundred");
             state.head = Some(told.number);
             effects.emit(Mirrored(told));
         }
@@ -198,6 +213,10 @@ impl Registry for Schemas {
 
 /// Both nodes in every partition.
 pub fn tasks(partitions: u32) -> Vec<Box<dyn Task>> {
+    made(partitions, false)
+}
+
+fn made(partitions: u32, mended: bool) -> Vec<Box<dyn Task>> {
     let setup = Setup {
         application: "toy".into(),
         partitions,
@@ -207,8 +226,8 @@ pub fn tasks(partitions: u32) -> Vec<Box<dyn Task>> {
     };
     let mut tasks: Vec<Box<dyn Task>> = Vec::new();
     for partition in 0..partitions {
-        tasks.push(Box::new(ProcessorTask::new(Arc::new(Counter), partition, setup.clone())));
-        tasks.push(Box::new(ProcessorTask::new(Arc::new(Mirror), partition, setup.clone())));
+        tasks.push(Box::new(ProcessorTask::new(Arc::new(Counter { mended }), partition, setup.clone())));
+        tasks.push(Box::new(ProcessorTask::new(Arc::new(Mirror { mended }), partition, setup.clone())));
     }
     tasks
 }
@@ -216,6 +235,11 @@ pub fn tasks(partitions: u32) -> Vec<Box<dyn Task>> {
 /// An engine over them.
 pub fn engine(partitions: u32) -> Engine {
     Engine::new(tasks(partitions))
+}
+
+/// An engine over them without their bugs.
+pub fn mended(partitions: u32) -> Engine {
+    Engine::new(made(partitions, true))
 }
 
 /// A framed command.
