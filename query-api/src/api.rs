@@ -232,7 +232,8 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Fresh {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Problem> {
-        let header = parts.headers.get(token::POSITION).and_then(|value| value.to_str().ok());
+        // What is no text is no position either, and must not be passed over.
+        let header = parts.headers.get(token::POSITION).map(|value| value.to_str().unwrap_or_default());
         let query = parts.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("position="));
         header.or(query).map(token::read_position).transpose().map(Fresh)
     }

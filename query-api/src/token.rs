@@ -50,14 +50,14 @@ pub fn bad_cursor() -> Problem {
     Problem::bad_request("bad_cursor", "cursor", "the cursor is none that an answer of this list carried as `next`")
 }
 
-/// Parts hold no line ends: they are ids and numbers.
+/// Parts hold no line ends and no zero bytes: they are ids and numbers.
 fn seal(parts: &[&str]) -> String {
     URL_SAFE_NO_PAD.encode(parts.join("\n"))
 }
 
 fn open(token: &str) -> Option<Vec<String>> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    Some(text.split('\n').map(str::to_owned).collect())
+    (!text.contains('\0')).then(|| text.split('\n').map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -73,5 +73,6 @@ mod tests {
         for token in ["", "!", "AAAA", &cursor("accounts", &["a"])] {
             assert!(read_position(token).is_err(), "{token}");
         }
+        assert!(read_cursor::<1>("accounts", &cursor("accounts", &["a\0"])).is_err(), "no key holds a zero byte");
     }
 }

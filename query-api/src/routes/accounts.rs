@@ -1,7 +1,7 @@
 //! Reads of accounts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use tributary_flow::{Date, Reader, Timestamp, reader, time::SECOND};
 use tributary_graph::account;
@@ -9,7 +9,7 @@ use tributary_graph::account_view::NODE;
 use tributary_schemas::AccountId;
 use utoipa::IntoParams;
 
-use super::{FreshQuery, PageQuery, Params, Shared, system};
+use super::{FreshQuery, PageQuery, Params, Segment, Shared, system};
 use crate::answer::{AccountAnswer, AccountTransactionAnswer, BalanceAnswer, EntryAnswer, MoneyAnswer, Page};
 use crate::api::Fresh;
 use crate::json;
@@ -65,7 +65,7 @@ fn opened(reader: Reader<'_>, mut from: Option<String>, limit: usize) -> Vec<Acc
     responses((status = 200, body = AccountAnswer), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn one(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(_): Params<FreshQuery>,
 ) -> Result<Json<AccountAnswer>, Problem> {
@@ -100,15 +100,15 @@ async fn with_account<T: Send + 'static>(
     responses((status = 200, body = Page<EntryAnswer>), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn entries(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Page<EntryAnswer>>, Problem> {
     let limit = query.limit()?;
     let after = query.cursor.as_deref().map(|cursor| token::read_cursor::<1>("entries", cursor)).transpose()?;
-    let after: Option<u64> = after.map(|[sequence]| sequence.parse().map_err(|_| token::bad_cursor())).transpose()?;
+    let next = |[sequence]: [String; 1]| sequence.parse::<u64>().ok().and_then(|sequence| sequence.checked_add(1));
+    let from = after.map(|after| next(after).ok_or_else(token::bad_cursor)).transpose()?;
     let read = with_account(&api, &id, &fresh, move |reader, _, key| {
-        let from = after.map(|sequence| sequence + 1);
         let page = reader::Page { from: from.as_ref(), to: None, reverse: false, limit: limit + 1 };
         let mut rows = reader.rows(key, &ENTRIES, page);
         let more = rows.len() > limit;
@@ -139,7 +139,7 @@ pub(crate) struct BalanceQuery {
     responses((status = 200, body = BalanceAnswer), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn balance(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(query): Params<BalanceQuery>,
 ) -> Result<Json<BalanceAnswer>, Problem> {
@@ -197,7 +197,7 @@ fn by_value(reader: Reader<'_>, key: &str, day: Date) -> i128 {
     responses((status = 200, body = Page<AccountTransactionAnswer>), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn transactions(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Page<AccountTransactionAnswer>>, Problem> {

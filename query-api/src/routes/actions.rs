@@ -1,7 +1,7 @@
 //! What one does to a transaction: cancel, post, void, review. Each is its command without the transaction's id, which the
 //! path gives.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use tributary_flow::TopicRef;
 use tributary_graph as graph;
 
 use super::write::{CommandAnswer, WaitQuery, typed};
-use super::{Body, Params, Shared};
+use super::{Body, Params, Segment, Shared};
 use crate::command::object;
 use crate::problem::{Document, Problem};
 
@@ -22,7 +22,7 @@ macro_rules! actions {
             responses((status = 200, body = CommandAnswer), (status = 202, body = CommandAnswer), (status = "4XX", body = Document)))]
         pub(crate) async fn $action(
             State(api): State<Shared>,
-            Path(id): Path<String>,
+            Segment(id): Segment,
             headers: HeaderMap,
             Params(query): Params<WaitQuery>,
             Body(body): Body,

@@ -1,14 +1,14 @@
 //! Reads of the general ledger and of risk's answers.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use tributary_flow::reader;
 use tributary_graph::transaction_view::NODE;
 use utoipa::IntoParams;
 
 use super::transactions::with_transaction;
-use super::{FreshQuery, Params, Shared};
+use super::{FreshQuery, Params, Segment, Shared};
 use crate::answer::{JournalAnswer, Page, RiskAnswer, TrialBalanceAnswer};
 use crate::api::Fresh;
 use crate::json;
@@ -52,7 +52,7 @@ pub(crate) async fn trial_balance(
     responses((status = 200, body = Page<JournalAnswer>), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn journal(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(_): Params<FreshQuery>,
 ) -> Result<Json<Page<JournalAnswer>>, Problem> {
@@ -69,7 +69,7 @@ pub(crate) async fn journal(
     responses((status = 200, body = Page<RiskAnswer>), (status = "4XX", body = crate::problem::Document)))]
 pub(crate) async fn risk(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     fresh: Fresh,
     Params(_): Params<FreshQuery>,
 ) -> Result<Json<Page<RiskAnswer>>, Problem> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware;
@@ -117,6 +117,21 @@ pub(crate) struct FreshQuery {
     pub _position: Option<String>,
 }
 
+/// The one segment of a path that the route leaves open.
+pub(crate) struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Path::<String>::from_request_parts(parts, state).await;
+        read.map(|Path(segment)| Segment(segment)).map_err(|rejection| {
+            let text = rejection.body_text();
+            Problem::bad_request("invalid_field", text.split('`').nth(1).unwrap_or_default(), &text)
+        })
+    }
+}
+
 /// The query of a request.
 pub(crate) struct Params<T>(pub T);
 
@@ -167,11 +182,14 @@ fn too_large(rejection: BytesRejection) -> Problem {
     Problem::bad_request("unreadable_body", "", rejection.body_text())
 }
 
-/// A header as text; nothing where it is absent.
-pub(crate) fn text_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+/// A header as text of at most `most` characters, which is what its command may carry; nothing where it is absent.
+pub(crate) fn text_header(headers: &HeaderMap, name: &str, most: usize) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     match value.to_str() {
-        Ok(text) if (1..=255).contains(&text.len()) => Ok(Some(text.to_owned())),
-        _ => Err(Problem::bad_request("invalid_field", name, "the header must be 1 to 255 visible ASCII characters")),
+        Ok(text) if (1..=most).contains(&text.len()) => Ok(Some(text.to_owned())),
+        _ => {
+            let detail = format!("the header must be 1 to {most} visible ASCII characters");
+            Err(Problem::bad_request("invalid_field", name, detail))
+        }
     }
 }

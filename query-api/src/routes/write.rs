@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use tributary_graph as graph;
 use utoipa::{IntoParams, ToSchema};
 
 use super::outcome::{self, Settled};
-use super::{Body, Params, Shared, text_header};
+use super::{Body, Params, Segment, Shared, text_header};
 use crate::answer::{AccountAnswer, PlaceAnswer, TransactionAnswer};
 use crate::api::{LONGEST_WAIT, Submitted};
 use crate::command::{Command, CommandBody, keyed_id, random_id};
@@ -106,9 +106,9 @@ struct Caller {
 impl Caller {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         Ok(Caller {
-            actor: text_header(headers, "x-actor")?,
-            traceparent: text_header(headers, "traceparent")?,
-            idempotency_key: text_header(headers, "idempotency-key")?,
+            actor: text_header(headers, "x-actor", 255)?,
+            traceparent: text_header(headers, "traceparent", 128)?,
+            idempotency_key: text_header(headers, "idempotency-key", 255)?,
         })
     }
 
@@ -250,7 +250,7 @@ pub(super) async fn typed(
     responses((status = 200, body = CommandAnswer), (status = 202, body = CommandAnswer), (status = "4XX", body = Document)))]
 pub(crate) async fn commands(
     State(api): State<Shared>,
-    Path(topic): Path<String>,
+    Segment(topic): Segment,
     headers: HeaderMap,
     Params(query): Params<WaitQuery>,
     Body(body): Body,

@@ -246,7 +246,8 @@ fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: T
             head.booked_at = Some(posting.booked_at);
             head.value_date = Some(posting.value_date);
             for line in posting.lines {
-                head.posted.entry(line.line).or_default().0 += line.amount.0;
+                let posted = head.posted.entry(line.line).or_default();
+                *posted = posted.checked_add(line.amount).expect("invariant: postings are within their leg");
             }
             None
         }

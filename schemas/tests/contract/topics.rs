@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 use tributary_flow::{Body, DecodeError, Header};
 use tributary_schemas::{accounts, ledger, risk, transactions};
 
+/// A header, and a body as Rust shows it.
+type Meant = Result<(Header, String), DecodeError>;
+
 /// What a test asks of a topic's body type.
 pub struct Topic {
     pub schema: &'static str,
@@ -20,6 +23,8 @@ pub struct Topic {
     pub key: fn(&[u8]) -> Result<String, DecodeError>,
     /// The header of a datum with a body from JSON, encoded.
     pub from_json: fn(&[u8], &Value) -> Result<Vec<u8>, String>,
+    /// Decodes; the header, and the body as Rust shows it.
+    pub means: fn(&[u8]) -> Meant,
     /// Decodes and drops.
     pub decode: fn(&[u8]) -> bool,
 }
@@ -53,6 +58,7 @@ macro_rules! topic {
                 body.encode(&header, &mut out);
                 Ok(out)
             },
+            means: |datum| <$body>::decode(datum).map(|(header, body)| (header, format!("{body:?}"))),
             decode: |datum| <$body>::decode(datum).is_ok(),
         }
     };

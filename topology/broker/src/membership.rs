@@ -85,7 +85,54 @@ fn decode(mut bytes: &[u8]) -> Option<Partitions> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
+
+    fn encode(partitions: &[(String, Vec<u32>)]) -> Vec<u8> {
+        let mut bytes = vec![0, 0];
+        bytes.extend_from_slice(&(partitions.len() as u32).to_be_bytes());
+        for (topic, numbers) in partitions {
+            bytes.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(topic.as_bytes());
+            bytes.extend_from_slice(&(numbers.len() as u32).to_be_bytes());
+            numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_be_bytes()));
+        }
+        bytes.extend_from_slice(&[0xff; 4]);
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 5_000,
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn any_bytes_are_an_assignment_or_none(
+            topics in vec(("[a-z.]{0,9}", vec(any::<u32>(), 0..5)), 0..5),
+            edits in vec((any::<Index>(), vec(any::<u8>(), 0..5)), 0..3),
+            random in vec(any::<u8>(), 0..60),
+        ) {
+            let mut bytes = encode(&topics);
+            let expected = topics.iter().flat_map(|(topic, numbers)| numbers.iter().map(|n| (topic.clone(), *n)));
+            prop_assert_eq!(decode(&bytes), Some(expected.collect()));
+            for (place, put) in edits {
+                let place = place.index(bytes.len());
+                let end = (place + put.len()).min(bytes.len());
+                bytes.splice(place..end, put);
+            }
+            // As much as the bytes can hold, whatever the counts in them say.
+            for bytes in [bytes, random] {
+                prop_assert!(decode(&bytes).is_none_or(|partitions| 4 * partitions.len() <= bytes.len()));
+            }
+        }
+    }
 
     #[test]
     fn a_slot_is_read_out_of_the_name_of_its_member() {

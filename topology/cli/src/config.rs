@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Serialize};
 
 /// The settings as flags; each also has an environment variable, `TRIBUTARY_` and its name in capitals, and a key of the
@@ -68,6 +69,26 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// `TRIBUTARY_*`. A value is the text it is where a setting is text: a slot named `0` or a folder named `2026` is no number.
+struct Environment;
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variable TRIBUTARY_*")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let defaults = Serialized::defaults(Config::default()).data()?.remove(&Profile::Default).unwrap_or_default();
+        let is_text = |name: &str| matches!(defaults.get(name), None | Some(Value::String(..) | Value::Empty(..)));
+        let value = |name: &str, text: String| {
+            if is_text(name) { Value::from(text) } else { text.parse().expect("infallible") }
+        };
+        let environment = Env::prefixed("TRIBUTARY_");
+        let set = environment.iter().map(|(name, text)| (name.to_string(), value(name.as_str(), text)));
+        Ok(Profile::Default.collect(set.collect()))
+    }
+}
+
 /// The settings, resolved.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -125,18 +146,42 @@ impl Config {
             figment = figment.merge(Toml::file_exact(file));
         }
         let mut config: Config = figment
-            .merge(Env::prefixed("TRIBUTARY_"))
+            .merge(Environment)
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|error| anyhow::anyhow!("settings: {error}"))?;
         config.kafka.extend(flags.kafka_set.iter().cloned());
-        if config.partitions == 0 || config.partitions > 1_000 {
-            bail!("partitions: {} is not between 1 and 1000", config.partitions);
-        }
-        if config.session_timeout_ms < 500 || config.session_timeout_ms > 300_000 {
-            bail!("session_timeout_ms: {} is not between 500 and 300000", config.session_timeout_ms);
-        }
+        config.check()?;
         Ok(config)
+    }
+
+    /// What a type does not say.
+    fn check(&self) -> Result<()> {
+        if self.partitions == 0 || self.partitions > 1_000 {
+            bail!("partitions: {} is not between 1 and 1000", self.partitions);
+        }
+        if self.session_timeout_ms < 500 || self.session_timeout_ms > 300_000 {
+            bail!("session_timeout_ms: {} is not between 500 and 300000", self.session_timeout_ms);
+        }
+        // Kafka's rule for the names of members.
+        let letter = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if !(1..=100).contains(&self.slot.len()) || !self.slot.chars().all(letter) {
+            bail!("slot: {:?} is not 1 to 100 letters, digits, dots, dashes and underscores", self.slot);
+        }
+        let given = [("brokers", self.brokers.as_ref()), ("schema_registry", self.schema_registry.as_ref())];
+        for (name, text) in given.into_iter().chain([("http", Some(&self.http))]) {
+            if text.is_some_and(|text| text.trim().is_empty() || text.contains('\0')) {
+                bail!("{name}: it is empty, or holds a zero byte");
+            }
+        }
+        if let Some((name, _)) = self
+            .kafka
+            .iter()
+            .find(|(name, value)| name.is_empty() || [name, value].iter().any(|text| text.contains('\0')))
+        {
+            bail!("kafka: the name of a setting is empty, or {name:?} or its value holds a zero byte");
+        }
+        Ok(())
     }
 
     /// The bootstrap servers.

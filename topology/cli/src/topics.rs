@@ -1,14 +1,15 @@
 //! `topic tail` and `produce`: the log as a person reads it, and commands as a person writes them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tributary_flow::DEAD_LETTERS;
 use tributary_flow::log::Logged;
+use tributary_query_api::command::{self, Command};
 
 use crate::config::Config;
 use crate::decode::{self, Decoder, header_json};
@@ -80,42 +81,49 @@ pub(crate) fn line(
     line
 }
 
-/// Sends the commands of a JSONL file, each `{"id": …, "body": {"type": …, …}}`, through a running API.
+/// Most commands, and about as many bytes, that are sent at once: the API takes 1,000 and 1 MiB.
+const MOST_AT_ONCE: usize = 500;
+const BYTES_AT_ONCE: usize = 512 * 1024;
+
+/// Sends the commands of a JSONL file, each `{"id": …, "body": {"type": …, …}}`, through a running API. The first line that
+/// is none is named, and nothing behind it is sent.
 pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
-    decode::topic(topic)?;
+    command::door(topic).map_err(|problem| anyhow!("{problem}"))?;
     let url = format!("http://{}/commands/{topic}", config.http);
-    let reader =
-        BufReader::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?);
-    let lines = reader
-        .lines()
-        .collect::<std::io::Result<Vec<_>>>()
-        .with_context(|| format!("{} cannot be read", file.display()))?;
+    let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
     let bar = ProgressBar::new(lines.len() as u64);
     bar.set_style(
         ProgressStyle::with_template("produce {bar:40} {human_pos}/{human_len}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut sent = 0;
-    for (chunk_index, chunk) in lines.chunks(500).enumerate() {
-        let mut commands = Vec::new();
-        for (index, line) in chunk.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let number = chunk_index * 500 + index + 1;
-            let command: Value =
-                serde_json::from_str(line).with_context(|| format!("{}:{number}: not JSON", file.display()))?;
-            if command.get("id").and_then(Value::as_str).is_none() {
-                bail!(
-                    "{}:{number}: id: every command needs one, so that sending the file twice changes nothing",
-                    file.display()
-                );
-            }
-            commands.push(command);
+    let (mut sent, mut commands, mut bytes) = (0, Vec::new(), 0);
+    for (index, line) in lines.iter().enumerate() {
+        if !line.trim_ascii().is_empty() {
+            let read = read_command(topic, line);
+            commands.push(read.map_err(|why| anyhow!("{}:{}: {why}; {sent} were sent", file.display(), index + 1))?);
+            bytes += line.len();
         }
-        sent += commands.len();
-        http::post(&url, &Value::Array(commands))
-            .with_context(|| format!("{}: {sent} lines were read, the last 500 may not be sent", file.display()))?;
-        bar.inc(chunk.len() as u64);
+        let full = commands.len() == MOST_AT_ONCE || bytes >= BYTES_AT_ONCE || index + 1 == lines.len();
+        if full && !commands.is_empty() {
+            let many = commands.len();
+            http::post(&url, &Value::Array(std::mem::take(&mut commands)))
+                .with_context(|| format!("{}:{}: {sent} were sent, {many} may be", file.display(), index + 1))?;
+            (sent, bytes) = (sent + many, 0);
+        }
+        bar.inc(1);
     }
     bar.finish_and_clear();
     println!("{sent} commands sent to {topic}");
     Ok(())
+}
+
+/// A line as a command that the API will take, or why it is none.
+fn read_command(topic: &str, line: &[u8]) -> Result<Value, String> {
+    let json: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    if json.get("id").and_then(Value::as_str).is_none() {
+        return Err("id: every command needs one, so that sending the file twice changes nothing".into());
+    }
+    Command::read(topic, json.clone()).map_err(|problem| problem.to_string())?;
+    Ok(json)
 }

@@ -142,7 +142,7 @@ fn last_offset(key: &[u8]) -> Option<u64> {
 /// Reads a value's records at or above `from` until there are `limit`.
 fn decode(last: u64, mut bytes: &[u8], from: u64, limit: usize, records: &mut Vec<Logged>) -> Option<()> {
     let count = u64::from(take_number(&mut bytes)?);
-    for offset in (last + 1).checked_sub(count)?..=last {
+    for offset in last.checked_add(1)?.checked_sub(count)?..=last {
         if records.len() >= limit {
             return Some(());
         }
@@ -178,7 +178,44 @@ fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 5_000,
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn any_bytes_are_a_block_or_none(
+            values in vec(prop::option::of(vec(any::<u8>(), 0..9)), 1..5),
+            edits in vec((any::<Index>(), vec(any::<u8>(), 0..6)), 0..3),
+            last in prop_oneof![0..9_u64, Just(u64::MAX)],
+        ) {
+            let mut bytes = (values.len() as u32).to_le_bytes().to_vec();
+            for value in &values {
+                write_bytes(None, &mut bytes);
+                write_bytes(value.as_deref(), &mut bytes);
+                bytes.extend_from_slice(&0_u32.to_le_bytes());
+            }
+            for (place, put) in edits {
+                let place = place.index(bytes.len());
+                let end = (place + put.len()).min(bytes.len());
+                bytes.splice(place..end, put);
+            }
+            let mut records = Vec::new();
+            let read = decode(last, &bytes, 0, usize::MAX, &mut records);
+            prop_assert!(12 * records.len() <= bytes.len());
+            prop_assert!(read.is_none() || records.last().is_none_or(|record| record.offset == last));
+        }
+    }
 
     #[test]
     fn a_block_gives_back_its_records_from_any_offset() {

@@ -192,24 +192,7 @@ impl<P: Processor> ProcessorTask<P> {
             P::Ports::decode(port, &datum)
         };
         let (header, body) = decoded.map_err(|error| Letter::new("undecodable", error.to_string()))?;
-        if let Header::Command(command) = &header {
-            // They are copied into every fact that follows: unbounded, a command could make a record too large to write.
-            for (field, text, limit) in [
-                ("id", Some(&command.id), 128),
-                ("actor", command.actor.as_ref(), 256),
-                ("traceparent", command.traceparent.as_ref(), 128),
-            ] {
-                if text.is_some_and(|text| text.is_empty() || text.len() > limit || text.contains('\0')) {
-                    let reason = format!("{field}: it must have 1 to {limit} bytes, none of them zero");
-                    return Err(Letter::new("bad_header", reason).into());
-                }
-            }
-            if command.digest.as_ref().is_some_and(|digest| digest.len() > 64)
-                || command.origin.as_ref().is_some_and(|origin| origin.topic.len() > 256)
-            {
-                return Err(Letter::new("bad_header", "digest and origin.topic: at most 64 and 256 bytes").into());
-            }
-        }
+        check_header(&header)?;
         Ok((key.to_owned(), header, body))
     }
 
@@ -287,6 +270,36 @@ impl<P: Processor> ProcessorTask<P> {
             }
         }
     }
+}
+
+/// Refuses texts that could not be carried on: they are copied into every fact that follows, where an unbounded one could
+/// make a record too large to write, and into rows, whose keys hold no zero byte. What a fact leaves empty stays so.
+fn check_header(header: &Header) -> Result<(), Letter> {
+    let ((named, first), answers, actor, traceparent, least) = match header {
+        Header::Command(command) => {
+            if command.digest.as_ref().is_some_and(|digest| digest.len() > 64)
+                || command.origin.as_ref().is_some_and(|origin| origin.topic.len() > 256)
+            {
+                return Err(Letter::new("bad_header", "digest and origin.topic: at most 64 and 256 bytes"));
+            }
+            (("id", &command.id), None, &command.actor, &command.traceparent, 1)
+        }
+        Header::Fact(fact) => {
+            (("correlation", &fact.correlation), fact.answers.as_ref(), &fact.actor, &fact.traceparent, 0)
+        }
+    };
+    for (field, text, most) in [
+        (named, Some(first), 128),
+        ("answers", answers, 128),
+        ("actor", actor.as_ref(), 256),
+        ("traceparent", traceparent.as_ref(), 128),
+    ] {
+        if text.is_some_and(|text| !(least..=most).contains(&text.len()) || text.contains('\0')) {
+            let reason = format!("{field}: it must have {least} to {most} bytes, none of them zero");
+            return Err(Letter::new("bad_header", reason));
+        }
+    }
+    Ok(())
 }
 
 enum Known {
