@@ -168,9 +168,17 @@ impl Command {
     /// The identity that the door derives for it: the cause of whatever answers it at once.
     #[must_use]
     pub fn cause(&self) -> EventId {
+        EventId::of_command(self.topic.name, self.body.key(), &self.id, &self.digest())
+    }
+
+    /// What makes it the same request as another: the digest that the door takes of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
         let mut bytes = self.body.name().as_bytes().to_vec();
         each!(&self.body, body => body.encode_body(&mut bytes));
-        EventId::of_command(self.topic.name, self.body.key(), &self.id, &blake3::hash(&bytes).as_bytes()[..16])
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
+        digest
     }
 
     /// The node that decides it.

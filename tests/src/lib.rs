@@ -1,5 +1,6 @@
 //! Scenarios, contracts and end-to-end tests of the whole, and the real parts that they run against.
 
+pub mod altered;
 pub mod apicurio;
 pub mod history;
 pub mod moving;

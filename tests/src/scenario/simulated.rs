@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use tributary_cli::verify::States;
 use tributary_cli::wiring::{self, Schemas};
-use tributary_flow::{Log, Node, Store, Timestamp, TopicRef};
+use tributary_flow::{Log, Timestamp, TopicRef};
 use tributary_graph::NODES;
 use tributary_sim::{SimOptions, Simulation};
 
@@ -89,16 +89,6 @@ impl Driver for Simulated {
     }
 
     fn states(&self) -> &dyn States {
-        self
-    }
-}
-
-impl States for Simulated {
-    fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool> {
-        let store = self.simulation.store(node.name, partition);
-        if let Some(store) = store {
-            read(store);
-        }
-        Ok(store.is_some())
+        &self.simulation
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tributary_account::entry_hash;
 use tributary_flow::{Body, Header, LogError, Logged};
 use tributary_graph::{ACCOUNTS_EVENTS, LEDGER_ENTRIES};
-use tributary_schemas::accounts::AccountEvent;
+use tributary_schemas::accounts::{AccountEvent, AccountOpened};
 use tributary_schemas::ledger::{Entry, EntryPosted};
 use tributary_schemas::{AccountKind, Amount, Hash};
 
@@ -13,7 +13,7 @@ use super::entries::{Entries, is_derived};
 use super::{ACROSS, Audit, Decoder, Report, place};
 
 /// What the log says of an account.
-pub(super) struct Chain {
+pub(crate) struct Chain {
     pub kind: AccountKind,
     pub system: bool,
     /// The lowest floor it ever had: how far it may have gone below zero.
@@ -67,14 +67,7 @@ fn on_account(report: &mut Report, chains: &mut Chains, at: String, event: Accou
     match event {
         AccountEvent::AccountOpened(opened) => {
             report.count("accounts", 1);
-            let chain = Chain {
-                kind: opened.kind,
-                system: opened.system,
-                floor: opened.floor,
-                sequence: 0,
-                balance: Amount::ZERO,
-                hash: Hash::ZERO,
-            };
+            let chain = Chain::of(&opened);
             if chains.accounts.insert(opened.account_id.as_str().to_owned(), chain).is_some() {
                 report.violation("opened once", at, opened.account_id, "the account was open already");
             }
@@ -117,8 +110,20 @@ fn read(
 }
 
 impl Chain {
+    /// The chain of an account that was just opened.
+    pub(crate) fn of(opened: &AccountOpened) -> Self {
+        Chain {
+            kind: opened.kind,
+            system: opened.system,
+            floor: opened.floor,
+            sequence: 0,
+            balance: Amount::ZERO,
+            hash: Hash::ZERO,
+        }
+    }
+
     /// Takes in the next entry, and says what is wrong with it.
-    fn link(&mut self, report: &mut Report, entry: &EntryPosted, at: &str, subject: &str, judged: bool) {
+    pub(crate) fn link(&mut self, report: &mut Report, entry: &EntryPosted, at: &str, subject: &str, judged: bool) {
         let mut broken = |law, detail: String| report.violation(law, at, subject, detail);
         let amount = entry.amount.amount.0;
         // A tampered amount may be any number.

@@ -22,7 +22,7 @@ use report::ACROSS;
 pub use report::{LAWS, Report, Violation};
 use tasks::Tasks;
 
-mod chains;
+pub(crate) mod chains;
 mod commands;
 mod cut;
 mod entries;

@@ -1,0 +1,64 @@
+//! The chains, entry by entry as they are committed: numbered without gaps, each naming the hash of the one before, each
+//! hashed right, each balance the one before and the amount. The law is `verify`'s; here it is held at every step.
+
+use std::collections::HashMap;
+
+use tributary_schemas::accounts::AccountEvent;
+use tributary_schemas::ledger::{Entry, EntryPosted};
+
+use super::{Body, Checker, Found, Seen, Told};
+use crate::proof::workload::Sent;
+use crate::verify::Report;
+use crate::verify::chains;
+
+/// The chains so far.
+#[derive(Default)]
+pub struct Chain {
+    accounts: HashMap<String, chains::Chain>,
+    /// Entries of accounts whose opening was not seen yet.
+    early: HashMap<String, Vec<(String, EntryPosted)>>,
+    report: Report,
+}
+
+impl Chain {
+    fn link(&mut self, account: &str, at: &str, entry: &EntryPosted) {
+        if let Some(chain) = self.accounts.get_mut(account) {
+            // The floor has a checker of its own.
+            chain.link(&mut self.report, entry, at, account, false);
+        }
+    }
+}
+
+impl Checker for Chain {
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    fn told(&mut self, told: &Told, _: &Sent, found: &mut Found) {
+        match &told.body {
+            Body::Account(AccountEvent::AccountOpened(opened)) => {
+                if self.accounts.insert(told.key.clone(), chains::Chain::of(opened)).is_some() {
+                    found.wrong(format!("{}: account {} was open already", told.at(), told.key));
+                }
+                for (at, entry) in self.early.remove(&told.key).unwrap_or_default() {
+                    self.link(&told.key, &at, &entry);
+                }
+            }
+            Body::Entry(Entry::EntryPosted(entry)) if self.accounts.contains_key(&told.key) => {
+                self.link(&told.key, &told.at(), entry);
+            }
+            Body::Entry(Entry::EntryPosted(entry)) => {
+                self.early.entry(told.key.clone()).or_default().push((told.at(), entry.clone()));
+            }
+            _ => {}
+        }
+        found.0.extend(self.report.violations.drain(..).map(|violation| violation.to_string()));
+    }
+
+    fn rest(&mut self, _: &Seen<'_>, found: &mut Found) -> anyhow::Result<()> {
+        for (account, entries) in &self.early {
+            found.wrong(format!("{}: {account} has entries and was never opened", entries[0].0));
+        }
+        Ok(())
+    }
+}
