@@ -11,6 +11,7 @@
 //! coordinators that are away, a log that is taken for cut); logs that really lose what they acknowledged; and
 //! processes of one application whose placements differ at the same time, which nothing fences yet.
 
+mod calls;
 mod cluster;
 mod disk;
 mod faults;

@@ -15,7 +15,7 @@ use tributary_slot::{
     World,
 };
 
-use crate::cluster::{Barred, Cluster, SECOND};
+use crate::cluster::Cluster;
 use crate::disk::{Changes, Disks};
 use crate::faults::Fault;
 use crate::local::{Held, Local, Queued, Wish};
@@ -25,12 +25,6 @@ pub(crate) struct Around {
     pub held: Rc<Held>,
     pub local: Rc<Local>,
     pub disks: Rc<Disks>,
-}
-
-/// What becomes of a call.
-enum Fate {
-    Arrives,
-    AnswerLost,
 }
 
 impl Around {
@@ -48,61 +42,6 @@ impl Around {
     /// Comes to a boundary of a commit.
     pub async fn boundary(&self) {
         self.wait(Wish::Boundary).await;
-    }
-
-    fn failed(&self, text: &str) -> Failed {
-        Failed { text: format!("{text} (slot {})", self.local.slot), fault: Meaning::Other }
-    }
-
-    /// Waits until it is known that nobody answers.
-    async fn give_up(&self, text: &str) -> Failed {
-        let until = self.with(|cluster| cluster.soon(5, 12));
-        self.wait(Wish::Until(until)).await;
-        self.failed(text)
-    }
-
-    /// A call to the cluster is on its way.
-    async fn send(&self, text: &str, coordinator: bool) -> Result<Fate, Failed> {
-        self.wait(Wish::Turn).await;
-        let in_epoch = self.local.in_epoch.get();
-        let arrives = self.with(|cluster| {
-            let reachable = cluster.elapsed >= self.local.cut.get() && (!coordinator || cluster.coordinates());
-            reachable && !cluster.strikes(Fault::Unreachable, in_epoch)
-        });
-        if !arrives {
-            return Err(self.give_up(text).await);
-        }
-        Ok(if self.with(|cluster| cluster.strikes(Fault::LostReply, in_epoch)) {
-            Fate::AnswerLost
-        } else {
-            Fate::Arrives
-        })
-    }
-
-    /// A call to the cluster that has happened is answered, or not.
-    async fn answer<T>(&self, text: &str, fate: Fate, answer: T) -> Result<T, Failed> {
-        match fate {
-            Fate::Arrives => Ok(answer),
-            Fate::AnswerLost => Err(self.give_up(text).await),
-        }
-    }
-
-    /// Asks until the coordinator does not say to wait.
-    async fn until_admitted<T>(&self, mut ask: impl FnMut(&mut Cluster) -> Result<T, Barred>) -> Result<T, Failed> {
-        let deadline = self.with(|cluster| cluster.elapsed) + 12 * SECOND;
-        loop {
-            match self.with(&mut ask) {
-                Ok(done) => return Ok(done),
-                Err(Barred::Failed(failed)) => return Err(failed),
-                Err(Barred::Wait) => {
-                    let now = self.with(|cluster| cluster.elapsed);
-                    if now > deadline {
-                        return Err(self.failed("the last transaction does not end"));
-                    }
-                    self.wait(Wish::Until(now + 5_000)).await;
-                }
-            }
-        }
     }
 
     /// Sends some of the queue, in order.
