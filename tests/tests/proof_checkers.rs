@@ -35,10 +35,17 @@ fn storm(payments: u32) -> Result<World> {
     Ok(world)
 }
 
-/// The same, come to rest.
-fn rest() -> Result<World> {
+/// The same, with everything decided that was sent, and every deadline still to come.
+fn lull() -> Result<World> {
     let mut world = storm(250)?;
     world.calm();
+    ensure!(world.settle(0)?, "it comes to rest");
+    Ok(world)
+}
+
+/// The same, come to rest.
+fn rest() -> Result<World> {
+    let mut world = lull()?;
     for passing in CALM {
         ensure!(world.settle(passing)?, "it comes to rest");
     }
@@ -231,7 +238,7 @@ fn every_checker_is_seen_to_fail() -> Result<()> {
     Ok(())
 }
 
-/// What a checker finds in the storm, at one of a hundred looks.
+/// What a checker finds before the end, at one of a hundred looks.
 fn looked(world: &World, checker: &str, tamper: impl Fn(&mut Altered<'_>)) -> Vec<Violation> {
     let mut states = Altered::new(world.seen().states);
     tamper(&mut states);
@@ -241,8 +248,8 @@ fn looked(world: &World, checker: &str, tamper: impl Fn(&mut Altered<'_>)) -> Ve
 }
 
 #[test]
-fn what_is_wrong_in_a_store_is_seen_in_the_storm() -> Result<()> {
-    let world = storm(250)?;
+fn what_is_wrong_in_a_store_is_seen_before_the_end() -> Result<()> {
+    let world = lull()?;
     type Alter<'a> = &'a dyn Fn(&mut Altered<'_>);
     let cases: [(&str, Alter<'_>); 4] = [
         ("floors", &|states| copy(states, &account::NODE, WORLD, ORDINARY)),
@@ -251,8 +258,9 @@ fn what_is_wrong_in_a_store_is_seen_in_the_storm() -> Result<()> {
         ("read your writes", &|states| forget(states, &transaction_view::NODE, b"c-9\0")),
         ("committed", &|states| {
             for node in NODES {
-                let rows = states.rows(node, 0);
-                rows.values_mut().for_each(|value| value.push(0));
+                // What tells the epoch is left as it is, for by it the state is compared.
+                let rows = states.rows(node, 0).iter_mut().filter(|(key, _)| !key.starts_with(b"m"));
+                rows.for_each(|(_, value)| value.push(0));
             }
         }),
     ];
@@ -277,12 +285,13 @@ fn what_nobody_sent_is_nobodys_outcome() -> Result<()> {
 
 #[test]
 fn what_is_still_open_is_told_at_rest() -> Result<()> {
-    let world = storm(250)?;
+    let world = lull()?;
     let found = judge(Some("holds"), &world.seen());
     for words in ["after every deadline", "never ended"] {
         ensure!(found.iter().any(|violation| violation.detail.contains(words)), "{words}: {found:?}");
     }
-    let found = judge(Some("outcomes"), &world.seen());
+    let storm = storm(250)?;
+    let found = judge(Some("outcomes"), &storm.seen());
     ensure!(found.iter().any(|violation| violation.detail.contains("was never decided")), "{found:?}");
     Ok(())
 }
