@@ -16,11 +16,14 @@ fn scenario(seed: u64, payments: u32) -> Scenario {
 }
 
 /// What must have become of something in a few thousand payments.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 26] = [
     "conflict",
     "dead letter",
     "other command accepted",
-    "other command refused",
+    "other command refused: not_found",
+    "other command refused: privileged_command",
+    "other command refused: stale_command",
+    "other command refused: wrong_status",
     "part of a payment posted",
     "payment cancelled: cancelled",
     "payment cancelled: voided",
@@ -59,7 +62,8 @@ fn every_placement_stands_the_storm_and_everything_happens() -> Result<()> {
     let of_payments = outcomes.iter().filter(|(kind, _)| kind.starts_with("payment "));
     let ended: u64 = of_payments.map(|(_, many)| many).sum();
     ensure!(ended == u64::from(payments), "{ended} ends of {payments} payments");
-    ensure!(outcomes["payment completed"] * 2 > u64::from(payments), "{outcomes:#?}");
+    // Of the others many are late, for a system that is down for seconds lets the votes' deadline pass.
+    ensure!(outcomes["payment completed"] * 3 > u64::from(payments), "{outcomes:#?}");
     Ok(())
 }
 
@@ -93,7 +97,7 @@ enum Flaw {
     Loses,
     /// Now and then a record is written twice.
     Doubles,
-    /// What a step changes is forgotten in a restart, for it is not in the changelog.
+    /// Now and then what it decides is written, and what it remembers of it is not.
     Forgets,
     /// It decides by another clock than the one it was given.
     Clock,
@@ -109,15 +113,6 @@ enum Flaw {
 struct Broken {
     task: Box<dyn Task>,
     flaw: Flaw,
-    steps: u64,
-}
-
-impl Broken {
-    /// True in one of so many steps.
-    fn now(&mut self, many: u64) -> bool {
-        self.steps += 1;
-        self.steps.is_multiple_of(many)
-    }
 }
 
 impl Task for Broken {
@@ -134,8 +129,7 @@ impl Task for Broken {
     }
 
     fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        let late = matches!(self.flaw, Flaw::Clock) && self.now(20);
-        self.task.begin(store, if late { wall.plus(1) } else { wall });
+        self.task.begin(store, if matches!(self.flaw, Flaw::Clock) { wall.plus(1) } else { wall });
     }
 
     fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
@@ -167,7 +161,7 @@ impl Task for Broken {
 
     fn finish(&mut self) -> Option<TaskCommit> {
         let mut commit = self.task.finish()?;
-        if matches!(self.flaw, Flaw::Forgets) && self.now(30) {
+        if matches!(self.flaw, Flaw::Forgets) && commit.journal.epoch % 7 == 3 {
             // Rows of heads begin with an `h`.
             commit.changes.retain(|key, _| key.first() != Some(&b'h'));
         }
@@ -186,7 +180,7 @@ fn caught(node: &'static str, flaw: Flaw) -> Vec<&'static str> {
     let Run { violations, payments, .. } = run_with(&scenario, move |partition| {
         let tasks = wiring::tasks(partition, &setup, &|_| true).into_iter();
         let broken = |task: Box<dyn Task>| -> Box<dyn Task> {
-            if task.node().name == node { Box::new(Broken { task, flaw, steps: 0 }) } else { task }
+            if task.node().name == node { Box::new(Broken { task, flaw }) } else { task }
         };
         tasks.map(broken).collect()
     });
@@ -205,7 +199,7 @@ fn a_broken_build_is_caught_by_a_checker_that_says_why() -> Result<()> {
         ("account-view", Flaw::Forgets, &["recount", "replay", "read your writes", "halted"]),
         ("transaction", Flaw::Loses, &["outcomes", "holds", "conservation"]),
         ("transaction", Flaw::Doubles, &["outcomes", "conservation", "halted", "chain"]),
-        ("transaction", Flaw::Sleeps, &["outcomes"]),
+        ("transaction", Flaw::Sleeps, &["outcomes", "progress"]),
         ("transaction", Flaw::Spins, &["progress"]),
         ("ledger", Flaw::Loses, &["laws", "recount", "replay"]),
         ("risk", Flaw::Loses, &["outcomes", "replay"]),

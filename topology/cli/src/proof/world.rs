@@ -12,8 +12,8 @@ use super::workload::{Act, LONGEST, Workload};
 use crate::verify::States;
 use crate::wiring::Schemas;
 
-/// Turns that the calm may take for each record that was sent: one alone needs some ten hops.
-const PATIENCE: u64 = 200;
+/// Turns in which the calm must come to rest, for each record that was sent: mostly it takes a few for each.
+const PATIENCE: u64 = 40;
 
 /// The times that go by in the calm. First none, in which all that was sent is decided; then every deadline passes, and
 /// whatever waited for one ends.

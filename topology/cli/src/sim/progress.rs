@@ -33,12 +33,11 @@ impl Progress {
         Progress { seeds, begun: Instant::now(), bar, said: Mutex::new(Instant::now()) }
     }
 
-    /// A seed is done.
+    /// A seed is done, and nothing was wrong with it.
     pub(super) fn show(&self, done: &Done) {
         let seeds = done.hashes.len() as u64;
-        let faults: Vec<_> =
-            done.faults.iter().map(|(kind, count)| format!("{} {kind}", grouped(count.injected))).collect();
-        let told = format!("{} payments; faults: {}", grouped(done.payments), faults.join(", "));
+        let faults = done.faults.values().map(|count| count.injected).sum();
+        let told = format!("{} payments, {} faults, 0 violations", grouped(done.payments), grouped(faults));
         if let Some(bar) = &self.bar {
             bar.set_position(seeds);
             return bar.set_message(told);
@@ -46,7 +45,7 @@ impl Progress {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.elapsed() >= EVERY {
             *said = Instant::now();
-            println!("{seeds} of {} seeds in {}, {told}", self.seeds, seconds(self.begun.elapsed()));
+            println!("{seeds} of {} seeds in {}: {told}", self.seeds, seconds(self.begun.elapsed()));
         }
     }
 

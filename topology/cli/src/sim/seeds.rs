@@ -72,7 +72,9 @@ pub(super) fn run(args: &Sim, until: Option<Instant>) -> Done {
             stop.fetch_or(!run.violations.is_empty(), Ordering::Relaxed);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.add(scenario, run);
-            progress.show(&done);
+            if done.failed.is_none() {
+                progress.show(&done);
+            }
         }
     };
     std::thread::scope(|scope| {

@@ -37,7 +37,7 @@ pub(super) fn kind(told: &Told) -> Option<String> {
     let because = |what: &str, reasons: &[Reason]| {
         format!("payment {what}: {}", reasons.last().map_or("no reason", |reason| &reason.code))
     };
-    let of_command = |refused: bool| if refused { "other command refused" } else { "other command accepted" };
+    let refused = |reason: &Reason| format!("other command refused: {}", reason.code);
     Some(match &told.body {
         Body::Letter(_) => "dead letter".to_owned(),
         body if is_conflict(body) => "conflict".to_owned(),
@@ -46,14 +46,13 @@ pub(super) fn kind(told: &Told) -> Option<String> {
         Body::Transaction(E::TransactionFailed(end)) => because("failed", &end.reasons),
         Body::Transaction(E::TransactionCancelled(end)) => because("cancelled", &end.reasons),
         Body::Transaction(E::TransactionExpired(end)) => because("expired", &end.reasons),
-        Body::Transaction(E::TransactionRefused(refused)) if refused.command == "CreateTransaction" => {
-            because("refused", std::slice::from_ref(&refused.reason))
+        Body::Transaction(E::TransactionRefused(end)) if end.command == "CreateTransaction" => {
+            because("refused", std::slice::from_ref(&end.reason))
         }
-        Body::Transaction(E::TransactionRefused(_)) => of_command(true).to_owned(),
-        Body::Account(event) if told.header.answers.is_some() => {
-            of_command(matches!(event, AccountEvent::AccountRefused(_))).to_owned()
-        }
-        Body::Party(event) => of_command(matches!(event, PartyEvent::PartyRefused(_))).to_owned(),
+        Body::Transaction(E::TransactionRefused(end)) => refused(&end.reason),
+        Body::Account(AccountEvent::AccountRefused(end)) => refused(&end.reason),
+        Body::Party(PartyEvent::PartyRefused(end)) => refused(&end.reason),
+        Body::Account(_) | Body::Party(_) if told.header.answers.is_some() => "other command accepted".to_owned(),
         _ => return None,
     })
 }

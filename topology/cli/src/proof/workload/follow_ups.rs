@@ -12,17 +12,21 @@ use super::Workload;
 use super::payments::{Held, INITIATOR};
 
 impl Workload {
-    /// Something of a transaction that was made lately.
+    /// Something of a transaction that was made some time ago, or just now.
     pub(super) fn follow_up(&mut self) {
-        if self.held.is_empty() {
+        const FEWEST: usize = 24;
+        if self.held.len() < FEWEST {
             return self.hold();
         }
-        let waits = self.held.iter().position(|held| held.review).filter(|_| self.draw.below(3) == 0);
-        let number = waits.unwrap_or_else(|| self.pick(self.held.len()));
+        let number = if self.chance(85) { 0 } else { self.pick(self.held.len()) };
         let held = self.held[number].clone();
         let keep = if held.review && self.chance(80) { self.review(&held) } else { self.end(&held) };
         if !keep {
-            self.held.swap_remove(number);
+            self.held.remove(number);
+        } else if held.review {
+            // Its time comes again, by then as of one that is held.
+            self.held.remove(number);
+            self.held.push(Held { review: false, ..held });
         }
     }
 
@@ -57,7 +61,8 @@ impl Workload {
         !last || self.chance(20)
     }
 
-    /// Approves or declines; now and then as one who may not, or through the wrong door.
+    /// Approves or declines; now and then as one who may not, or through the wrong door. Whether anything of the transaction
+    /// may be left afterwards.
     fn review(&mut self, held: &Held) -> bool {
         let approve = self.chance(60);
         let review = ReviewTransaction::new(held.id.clone(), approve);
@@ -69,7 +74,7 @@ impl Workload {
         };
         let topic = if privileged { &TRANSACTIONS_ADMIN_COMMANDS } else { &TRANSACTIONS_COMMANDS };
         self.send(topic, CommandBody::Transaction(review.into()), actor);
-        !privileged || actor != Some("reviewer") || approve
+        held.two_phase && approve
     }
 
     /// The id of a transaction that nobody ever made.

@@ -159,10 +159,10 @@ impl Workload {
         };
         self.next.push_back(Act::Run(turns as u32));
         let seconds = match self.draw.below(1_000) {
-            0..=989 => return self.next.push_back(Act::Pass(self.draw.below(40_000) as i64)),
-            990..=995 => 20,
-            996..=998 => 3 * 3_600,
-            _ => 86_400,
+            0..=992 => return self.next.push_back(Act::Pass(self.draw.below(40_000) as i64)),
+            993..=997 => 20,
+            998 => 3 * 3_600,
+            _ => 86_400 / 2,
         };
         if self.chance(75) {
             self.next.push_back(Act::Run(3_000));

@@ -14,7 +14,8 @@ use super::accounts::Account;
 pub(super) struct Held {
     pub id: TransactionId,
     pub legs: Vec<Leg>,
-    /// Whether it waits for a reviewer instead.
+    pub two_phase: bool,
+    /// Whether it waits for a reviewer first.
     pub review: bool,
 }
 
@@ -44,8 +45,9 @@ impl Workload {
         vec![leg(payer.clone(), Side::Debit, amount, currency), leg(payee.clone(), Side::Credit, amount, currency)]
     }
 
+    /// An amount whose half and quarter can be paid too.
     fn amount(&mut self, currency: Currency) -> Amount {
-        Self::minor(currency, 1 + self.draw.below(4_000))
+        Self::minor(currency, 4 * (1 + self.draw.below(1_000)))
     }
 
     pub(super) fn transfer(&mut self) {
@@ -61,19 +63,25 @@ impl Workload {
         if self.chance(5) {
             return self.fund(&account);
         }
-        let amount = Self::minor(account.currency, 1 + self.draw.below(200_000));
-        let payment =
-            self.create(Self::pair(&system("world", account.currency), &account.id, amount, account.currency));
-        self.pay(payment);
+        let amount = Self::minor(account.currency, 1 + self.draw.below(400_000));
+        self.bring_in(&account, amount);
     }
 
     /// What a new account begins with; the first of each currency gets a great deal.
     pub(super) fn fund(&mut self, account: &Account) {
         let rich = self.accounts.iter().take(4).any(|known| known.id == account.id) || self.accounts.len() < 4;
-        let units = if rich { 90_000_000_000 } else { 100_000 };
+        let units = if rich { 90_000_000_000 } else { 400_000 };
+        self.bring_in(account, Self::minor(account.currency, units));
+    }
+
+    /// Money from outside raises the account, on whichever side that is.
+    fn bring_in(&mut self, account: &Account, amount: Amount) {
         let world = system("world", account.currency);
-        let amount = Self::minor(account.currency, units);
-        let payment = self.create(Self::pair(&world, &account.id, amount, account.currency));
+        let (payer, payee) = match account.kind.normal_side() {
+            Side::Credit => (&world, &account.id),
+            Side::Debit => (&account.id, &world),
+        };
+        let payment = self.create(Self::pair(payer, payee, amount, account.currency));
         self.pay(payment);
     }
 
@@ -108,7 +116,7 @@ impl Workload {
                 sum = Amount(sum.0 + share.0);
                 legs.push(leg(payee.id, Side::Credit, share, currency));
             }
-            let fee = Self::minor(currency, 1 + self.draw.below(20));
+            let fee = Self::minor(currency, 4 * (1 + self.draw.below(5)));
             legs.push(leg(system("fees", currency), Side::Credit, fee, currency));
             legs.push(leg(payer.id, Side::Debit, Amount(sum.0 + fee.0), currency));
         }
@@ -123,10 +131,10 @@ impl Workload {
         let payer = self.any();
         let payee = self.peer(&payer);
         let legs = Self::pair(&payer.id, &payee.id, self.amount(payer.currency), payer.currency);
-        let hold_seconds = match self.draw.below(4) {
+        let hold_seconds = match self.draw.below(6) {
             0 => None,
             1 => Some(1 + self.draw.below(30) as i64),
-            2 => Some(60 + self.draw.below(7_200) as i64),
+            2 => Some(3_600 + self.draw.below(7_200) as i64),
             _ => Some(86_400),
         };
         let payment = CreateTransaction { two_phase: true, hold_seconds, ..self.create(legs) };
@@ -182,14 +190,15 @@ impl Workload {
 
     /// Keeps a transaction for later commands.
     fn keep(&mut self, payment: &CreateTransaction, review: bool) {
-        const MOST: usize = 24;
+        const MOST: usize = 40;
         if !payment.two_phase && !review {
             return;
         }
         if self.held.len() == MOST {
             let forgotten = self.pick(MOST);
-            self.held.swap_remove(forgotten);
+            self.held.remove(forgotten);
         }
-        self.held.push(Held { id: payment.transaction_id.clone(), legs: payment.legs.clone(), review });
+        let (id, legs) = (payment.transaction_id.clone(), payment.legs.clone());
+        self.held.push(Held { id, legs, two_phase: payment.two_phase, review });
     }
 }
