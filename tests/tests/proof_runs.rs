@@ -79,7 +79,7 @@ fn a_shorter_workload_is_a_prefix_of_a_longer_one() {
     let acts = |payments| {
         let mut workload = Workload::new(3, 2, Arc::new(Schemas::compiled()));
         let mut acts: Vec<String> = Vec::new();
-        while workload.sent().payments < payments {
+        while !workload.has_sent(payments) {
             let act: Act = workload.act(Timestamp(acts.len() as i64));
             acts.push(format!("{act:?}"));
         }
@@ -88,6 +88,15 @@ fn a_shorter_workload_is_a_prefix_of_a_longer_one() {
     let (short, long) = (acts(60), acts(200));
     assert!(short.len() < long.len());
     assert_eq!(short[..], long[..short.len()]);
+}
+
+#[test]
+fn what_a_prefix_counts_as_sent_was_sent() {
+    // Each of the first payments funds an account that the same step opens.
+    for payments in 1..=4 {
+        let run = run(&scenario(113, payments));
+        assert!(run.violations.is_empty(), "{payments} payments: {:?}", run.violations);
+    }
 }
 
 /// What is wrong with a build.

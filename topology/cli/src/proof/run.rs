@@ -128,7 +128,7 @@ impl Storm {
     }
 
     fn weather(&mut self) {
-        while self.run.violations.is_empty() && self.world.workload().sent().payments < self.payments {
+        while self.run.violations.is_empty() && !self.world.workload().has_sent(self.payments) {
             self.simulate(World::act);
             if self.draw.below(LOOK) == 0 {
                 self.judge(Panel::look);

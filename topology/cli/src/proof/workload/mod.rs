@@ -102,6 +102,13 @@ impl Workload {
         &self.sent
     }
 
+    /// Whether so many payments were sent, and all of the step that counted the last of them was done: a step is counted
+    /// when it is decided, before the first of its acts.
+    #[must_use]
+    pub fn has_sent(&self, payments: u32) -> bool {
+        self.sent.payments >= payments && self.next.is_empty()
+    }
+
     /// What happens next, at `now`.
     pub fn act(&mut self, now: Timestamp) -> Act {
         self.now = now;
