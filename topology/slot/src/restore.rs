@@ -30,6 +30,8 @@ pub(crate) struct Open {
     pub row: Row,
     /// Where it ended when reading began.
     pub end: u64,
+    /// It is read from its beginning, which must tell the lineage that the store has.
+    unnamed: bool,
 }
 
 /// What a step of reading came to.
@@ -72,7 +74,8 @@ impl<W: World> Slot<W> {
             let [changelog, journal] = own(task).map(range);
             let at = (task.0.name, task.1);
             let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
-            open.insert(at, Open { row, end: changelog.end });
+            let unnamed = row.lineage != [0; 16] && row.changelog <= changelog.start;
+            open.insert(at, Open { row, end: changelog.end, unnamed });
         }
         Ok(open)
     }
@@ -163,7 +166,7 @@ impl<W: World> Slot<W> {
             }
         }
         tracing::info!(records, tasks = open.len(), "stores are at the end of their changelogs");
-        Ok(None)
+        Ok(open.iter().find(|(_, open)| open.unnamed).map(|(at, _)| *at))
     }
 
     /// Takes what there is of the changelogs into the stores.
@@ -185,8 +188,13 @@ impl<W: World> Slot<W> {
                 }
             }
             Met::End { topic, partition, offset } => {
-                let Some(task) = named(topic).and_then(|node| open.get_mut(&(node, partition))) else { return };
-                task.row.changelog = task.row.changelog.max(offset.min(task.end));
+                let Some(at) = named(topic).map(|node| (node, partition)) else { return };
+                let Some(task) = open.get_mut(&at) else { return };
+                if task.unnamed {
+                    foreign = foreign.or((offset >= task.end).then_some(at));
+                } else {
+                    task.row.changelog = task.row.changelog.max(offset.min(task.end));
+                }
             }
             Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
         };
@@ -209,7 +217,7 @@ impl<W: World> Slot<W> {
         Ok(Reached::Some(met))
     }
 
-    fn stuck(&self, at: &TaskAt, Open { row, end }: &Open) -> Trouble {
+    fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> Trouble {
         let (topic, partition, from) = (&self.topics[at.0].changelog, at.1, row.changelog);
         Trouble::Again(format!(
             "{topic}[{partition}] gives nothing from {from} on and ends at {end}: a transaction is open there; where it \
@@ -235,7 +243,9 @@ fn apply(
         if task.row.lineage != [0; 16] && task.row.lineage != lineage {
             return false;
         }
-        task.row.lineage = lineage;
+        (task.row.lineage, task.unnamed) = (lineage, false);
+    } else if task.unnamed {
+        return false;
     } else {
         batch.put(at, key, value);
     }
