@@ -21,12 +21,13 @@ impl<W: World> Slot<W> {
         let slots = self.confirm().await?;
         self.end_for_lost(slots).await;
         self.initialise().await?;
-        self.world.doing("asking for ends");
-        let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
-        let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
+        // Asked after the restore: if we stood still meanwhile, the stores may know of records behind an earlier end.
+        self.world.doing("asking for ends");
+        let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
+        let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
         let lineages = self.new_lineages(&rows)?;
         let mut engine = Engine::new(partitions.iter().flat_map(|partition| (self.make)(*partition)).collect());
         let read = positions(&mut engine, self.world.state(), &bounds)?;
