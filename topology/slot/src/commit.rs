@@ -13,9 +13,6 @@ use crate::slot::Owned;
 use crate::world::{Batch, Failed, Fault, Outgoing, World};
 use crate::{At, Failure, Membership, Slot, TaskAt, Trouble};
 
-/// After our producer was fenced: time for two heartbeats to tell whether our slot was taken.
-const CONFIRM: Duration = Duration::from_secs(4);
-
 /// A step of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -91,9 +88,6 @@ impl<W: World> Slot<W> {
             let commit = computed.map_err(|error| Trouble::Again(error.0))?;
             if commit.is_empty() {
                 return Ok(()); // Skipped records alone are not worth a transaction.
-            }
-            if !self.is_same_generation() {
-                return Err(Trouble::Again("the group has another generation".into()));
             }
             if self.make_durable(commit).await? == Done::Well {
                 return Ok(());
@@ -239,10 +233,6 @@ impl<W: World> Slot<W> {
         match failed.fault {
             Fault::SlotFenced => self.fenced().await,
             Fault::TooLarge => Trouble::Stop(Failure::TooLarge(failed.text)),
-            Fault::ProducerFenced => {
-                self.wait_until = self.world.elapsed() + CONFIRM;
-                Trouble::Again(failed.text)
-            }
             _ => Trouble::Again(failed.text),
         }
     }
