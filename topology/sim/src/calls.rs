@@ -1,11 +1,23 @@
-//! A call to the cluster, its way there and its way back: it may not arrive, and its answer may be lost.
+//! The calls of a process: before each it stands still, it may not arrive, and its answer may be lost.
 
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tributary_flow::log::Logged;
 use tributary_slot::{Failed, Fault as Meaning};
 
 use crate::cluster::{Barred, Cluster, SECOND};
+use crate::disk::Disks;
 use crate::faults::Fault;
-use crate::local::Wish;
-use crate::world::Around;
+use crate::local::{Held, Local, Queued, Wish};
+
+/// What is around one process.
+pub(crate) struct Around {
+    pub held: Rc<Held>,
+    pub local: Rc<Local>,
+    pub disks: Rc<Disks>,
+}
 
 /// What becomes of a call.
 pub(crate) enum Fate {
@@ -14,12 +26,28 @@ pub(crate) enum Fate {
 }
 
 impl Around {
+    pub fn with<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
+        self.held.with(act)
+    }
+
+    /// Stands still until whoever schedules says so.
+    pub async fn wait(&self, wish: Wish) {
+        let mut asked = false;
+        self.local.wish.set(wish);
+        poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Comes to a boundary of a commit.
+    pub async fn boundary(&self) {
+        self.wait(Wish::Boundary).await;
+    }
+
     pub fn failed(&self, text: &str) -> Failed {
         Failed { text: format!("{text} (slot {})", self.local.slot), fault: Meaning::Other }
     }
 
     /// Waits until it is known that nobody answers.
-    async fn give_up(&self, text: &str) -> Failed {
+    pub async fn give_up(&self, text: &str) -> Failed {
         let until = self.with(|cluster| cluster.soon(5, 12));
         self.wait(Wish::Until(until)).await;
         self.failed(text)
@@ -67,5 +95,56 @@ impl Around {
                 }
             }
         }
+    }
+
+    /// Sends some of the queue, in order.
+    pub async fn flush(&self, most: usize) -> Result<(), Failed> {
+        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
+        for _ in 0..most {
+            if self.local.queue.borrow().is_empty() {
+                return Ok(());
+            }
+            let transaction = self.until_admitted(|cluster| cluster.transaction(&self.local.slot, epoch)).await?;
+            let Some(Queued { topic, partition, number, record }) = self.local.queue.borrow_mut().pop_front() else {
+                return Ok(());
+            };
+            let told = self.with(|cluster| {
+                if number.is_some() && cluster.strikes(Fault::Stranger, true) {
+                    let stranger = cluster.log.begin();
+                    let wall = cluster.wall();
+                    cluster.log.append(Some(stranger), &topic, partition, Logged::default(), wall);
+                    cluster.log.decide(stranger, false);
+                }
+                let wall = cluster.wall();
+                let offset = cluster.log.append(Some(transaction), &topic, partition, record, wall);
+                (!cluster.strikes(Fault::Retry, true)).then_some(offset)
+            });
+            if let Some(number) = number {
+                self.local.offsets.borrow_mut()[number] = told;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears where partitions end.
+    pub fn learn(&self, cluster: &Cluster) {
+        let mut known = self.local.known.borrow_mut();
+        for (node, partition) in self.local.owned.borrow().iter() {
+            let topic = self.disks.changelog(node);
+            let end = cluster.log.uncommitted_end(topic, *partition);
+            known.insert((topic.to_owned(), *partition), end);
+        }
+    }
+
+    pub async fn end(&self, commit: bool) -> Result<(), Failed> {
+        let (text, slot) = (if commit { "committing" } else { "aborting" }, &self.local.slot);
+        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
+        if commit && self.with(|cluster| cluster.strikes(Fault::LateCommit, true)) {
+            self.with(|cluster| cluster.commit_late(slot, epoch));
+            return Err(self.give_up(text).await);
+        }
+        let fate = self.send(text, true).await?;
+        self.until_admitted(|cluster| cluster.end(slot, epoch, commit)).await?;
+        self.answer(text, fate, ()).await
     }
 }

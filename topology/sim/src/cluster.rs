@@ -26,6 +26,17 @@ struct Producer {
     ending: Option<TransactionId>,
 }
 
+/// A commit whose caller has given up.
+#[derive(Debug)]
+struct LateCommit {
+    /// It arrives then at the latest.
+    at: u64,
+    slot: String,
+    epoch: u64,
+    /// What was open when it was sent.
+    meant: Option<TransactionId>,
+}
+
 /// Why a call does not go through now.
 pub(crate) enum Barred {
     /// The last transaction's markers are not all written.
@@ -40,6 +51,8 @@ pub(crate) struct Cluster {
     producers: BTreeMap<String, Producer>,
     pub random: Random,
     pub faults: Faults,
+    /// The largest record, in bytes.
+    pub largest: usize,
     /// Since the beginning, in microseconds.
     pub elapsed: u64,
     /// The wall clock at the beginning, moved by whoever moves it.
@@ -52,6 +65,7 @@ pub(crate) struct Cluster {
     pub slow: BTreeMap<(&'static str, u32), u64>,
     /// Since when each process is silent.
     pub silent: BTreeMap<Life, u64>,
+    late: Vec<LateCommit>,
     /// Open transactions of others, and when they end.
     pub hanging: Vec<(TransactionId, u64)>,
     /// Markers are not written before.
@@ -70,12 +84,14 @@ impl Cluster {
             producers: BTreeMap::new(),
             random,
             faults,
+            largest: usize::MAX,
             elapsed: 0,
             start,
             ticking: false,
             coordinators: 0,
             slow: BTreeMap::new(),
             silent: BTreeMap::new(),
+            late: Vec::new(),
             hanging: Vec::new(),
             markers: 0,
             in_epoch: false,
@@ -150,6 +166,16 @@ impl Cluster {
         Ok(())
     }
 
+    fn open(&self, slot: &str) -> Option<TransactionId> {
+        Some(self.producers.get(slot)?.open?.0)
+    }
+
+    /// A commit is on its way for longer than anybody waits for it.
+    pub fn commit_late(&mut self, slot: &str, epoch: u64) {
+        let (at, meant) = (self.soon(0, 20), self.open(slot));
+        self.late.push(LateCommit { at, slot: slot.to_owned(), epoch, meant });
+    }
+
     /// What happens by itself as time goes by.
     pub fn tick(&mut self) {
         let now = self.elapsed;
@@ -160,6 +186,16 @@ impl Cluster {
                 producer.epoch += 1;
                 producer.ending = Some(open);
                 self.log.decide(open, false);
+            }
+        }
+        for late in std::mem::take(&mut self.late) {
+            // It likes to come when there is another transaction that it could end.
+            let finds = self.open(&late.slot).is_some_and(|open| Some(open) != late.meant);
+            if now >= late.at || (finds && self.random.chance(1, 16)) {
+                // Nobody waits for what comes of it.
+                let _ended = self.end(&late.slot, late.epoch, true);
+            } else {
+                self.late.push(late);
             }
         }
         let hanging = std::mem::take(&mut self.hanging);
@@ -186,13 +222,15 @@ impl Cluster {
         let hanging = self.hanging.iter().map(|(_, until)| *until);
         let slow = self.slow.values().copied();
         let markers = (self.log.untold() > 0).then_some(self.markers);
-        open.chain(silent).chain(hanging).chain(slow).chain(markers).filter(|at| *at > self.elapsed).min()
+        let late = self.late.iter().map(|late| late.at);
+        open.chain(silent).chain(late).chain(hanging).chain(slow).chain(markers).filter(|at| *at > self.elapsed).min()
     }
 
     /// Whether nothing is under way that a reader would wait for.
     pub fn is_still(&self) -> bool {
         self.log.untold() == 0
             && self.hanging.is_empty()
+            && self.late.is_empty()
             && self.producers.values().all(|producer| producer.open.is_none())
     }
 }

@@ -2,7 +2,7 @@
 //! time, and never the middle without what came after.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_flow::store::Visit;
 use tributary_flow::{MemoryStore, Node, Store, Stores};
@@ -110,6 +110,8 @@ pub(crate) struct Disks {
     stores: BTreeMap<TaskAt, TaskStore>,
     synced: RefCell<BTreeMap<&'static str, Synced>>,
     changelogs: BTreeMap<&'static str, String>,
+    /// Databases that do not fit the log.
+    spoiled: RefCell<BTreeSet<&'static str>>,
     /// Whether the tails are worth keeping.
     fragile: bool,
 }
@@ -120,11 +122,15 @@ impl Disks {
         let tasks = nodes.iter().flat_map(|node| (0..partitions).map(move |partition| (node.name, partition)));
         let stores = tasks.map(|at| (at, TaskStore::default())).collect();
         let changelogs = nodes.iter().map(|node| (node.name, node.changelog())).collect();
-        Disks { stores, synced: RefCell::default(), changelogs, fragile }
+        Disks { stores, synced: RefCell::default(), changelogs, spoiled: RefCell::default(), fragile }
     }
 
     pub fn get(&self, at: TaskAt) -> Option<&TaskStore> {
         self.stores.get(&at)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (TaskAt, &TaskStore)> {
+        self.stores.iter().map(|(at, store)| (*at, store))
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = &'static str> {
@@ -136,8 +142,14 @@ impl Disks {
         &self.changelogs[node]
     }
 
+    /// Whether some database does not fit the log.
+    pub fn is_spoiled(&self) -> bool {
+        !self.spoiled.borrow().is_empty()
+    }
+
     /// Takes over what another machine has of our nodes.
     pub fn copy(&self, other: &Disks) {
+        self.spoiled.borrow_mut().extend(other.spoiled.borrow().iter());
         for (at, store) in &self.stores {
             if let Some(found) = other.stores.get(at) {
                 let content = found.0.borrow().clone();
@@ -196,13 +208,25 @@ impl Disks {
     /// A database is gone.
     pub fn lose(&self, node: &'static str) {
         self.synced.borrow_mut().remove(node);
+        self.spoiled.borrow_mut().remove(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
             store.0.replace(Content::default());
         }
     }
 
+    /// The database of another installation is in the place of one: of another history, or made with other partitions.
+    pub fn go_foreign(&self, node: &'static str, other: Option<Row>) {
+        self.spoiled.borrow_mut().insert(node);
+        for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
+            let mut content = store.0.borrow_mut();
+            content.rows.pairs.insert(b"foreign".to_vec(), Vec::new());
+            content.row = other.or(content.row.map(|row| Row { partitions: row.partitions + 1, ..row }));
+        }
+    }
+
     /// A database claims to hold what the changelog does not.
     pub fn go_ahead(&self, node: &'static str) {
+        self.spoiled.borrow_mut().insert(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
             if let Some(row) = &mut store.0.borrow_mut().row {
                 row.changelog += 1 << 40;

@@ -9,10 +9,14 @@ pub enum Fault {
     Crash,
     /// A call takes effect and its answer is lost.
     LostReply,
+    /// A commit whose caller has given up arrives all the same, later.
+    LateCommit,
     /// A call never arrives; nobody knows until its time is up.
     Unreachable,
     /// The coordinators of groups and transactions do not answer for a while.
     Coordinator,
+    /// A process stands still for a while, and its client does not.
+    Pause,
     /// A process stands still for longer than its session, and wakes up.
     Freeze,
     /// A process stands still, another takes its slot, and then it wakes up.
@@ -21,10 +25,16 @@ pub enum Fault {
     Cut,
     /// A process joins the group while others work.
     Join,
+    /// A process is stopped cleanly, and started again.
+    Restart,
     /// A process that had joined leaves for good.
     Leave,
+    /// A process joins for some of its topics only, as one of another build would.
+    Subscription,
     /// An assignment is heard when the group has gone on.
     StaleAssignment,
+    /// A client goes to the next rebalance before its process hears of this one.
+    HastyClient,
     /// A producer sends again what had arrived: it is dropped, and its offset is not told.
     Retry,
     /// The marker of a transaction comes late.
@@ -45,6 +55,8 @@ pub enum Fault {
     StoreStale,
     /// A store is ahead of its changelog.
     StoreAhead,
+    /// A store is one of another installation.
+    StoreForeign,
     /// A store cannot be written.
     DiskFull,
     /// A clock jumps.
@@ -58,14 +70,19 @@ impl Fault {
     pub const STORM: &[(Fault, u32)] = &[
         (Fault::Crash, 700),
         (Fault::LostReply, 1_500),
+        (Fault::LateCommit, 3_000),
         (Fault::Unreachable, 1_500),
         (Fault::Coordinator, 150),
+        (Fault::Pause, 10_000),
         (Fault::Freeze, 150),
         (Fault::Zombie, 150),
         (Fault::Cut, 200),
         (Fault::Join, 150),
+        (Fault::Restart, 150),
         (Fault::Leave, 2_500),
+        (Fault::Subscription, 30_000),
         (Fault::StaleAssignment, 300_000),
+        (Fault::HastyClient, 100_000),
         (Fault::Retry, 3_000),
         (Fault::LateMarker, 10_000),
         (Fault::Hanging, 100),
@@ -76,6 +93,7 @@ impl Fault {
         (Fault::StoreLost, 50_000),
         (Fault::StoreStale, 50_000),
         (Fault::StoreAhead, 30_000),
+        (Fault::StoreForeign, 30_000),
         (Fault::DiskFull, 500),
         (Fault::Clock, 500),
         (Fault::Regroup, 50),
@@ -87,14 +105,19 @@ impl Fault {
         match self {
             Fault::Crash => "crash",
             Fault::LostReply => "lost reply",
+            Fault::LateCommit => "late commit",
             Fault::Unreachable => "unreachable",
             Fault::Coordinator => "coordinator unavailable",
+            Fault::Pause => "pause",
             Fault::Freeze => "freeze",
             Fault::Zombie => "zombie",
             Fault::Cut => "cut off",
             Fault::Join => "process joins",
+            Fault::Restart => "restart",
             Fault::Leave => "process leaves",
+            Fault::Subscription => "partial subscription",
             Fault::StaleAssignment => "stale assignment",
+            Fault::HastyClient => "hasty client",
             Fault::Retry => "producer retry",
             Fault::LateMarker => "late marker",
             Fault::Hanging => "hanging transaction",
@@ -105,6 +128,7 @@ impl Fault {
             Fault::StoreLost => "store lost",
             Fault::StoreStale => "store stale",
             Fault::StoreAhead => "store ahead",
+            Fault::StoreForeign => "store of another",
             Fault::DiskFull => "disk full",
             Fault::Clock => "clock jump",
             Fault::Regroup => "regroup",

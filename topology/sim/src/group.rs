@@ -13,6 +13,7 @@ pub(crate) type Life = u64;
 struct Member {
     id: String,
     life: Life,
+    topics: Vec<&'static str>,
     assigned: Partitions,
     /// Whether it has come to the rebalance under way.
     joined: bool,
@@ -24,12 +25,18 @@ pub(crate) struct Client {
     /// What it was told and has not told its process.
     told: VecDeque<Option<Partitions>>,
     membership: Option<Membership>,
-    joins: bool,
+    /// What it joined for; nothing where it did not.
+    topics: Vec<&'static str>,
+}
+
+impl Client {
+    fn joins(&self) -> bool {
+        !self.topics.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    topics: Vec<&'static str>,
     partitions: u32,
     generation: i32,
     rebalancing: bool,
@@ -45,11 +52,10 @@ impl Group {
 
     /// A process joins in a slot. One that the group knows gets what the slot had, without a rebalance.
     pub fn join(&mut self, slot: &str, life: Life, topics: &[&'static str]) {
-        self.topics = topics.to_vec();
         self.ids += 1;
         let id = format!("{slot}-{}", self.ids);
         let client = self.clients.entry(life).or_default();
-        *client = Client { joins: true, ..Client::default() };
+        *client = Client { topics: topics.to_vec(), ..Client::default() };
         match self.members.get_mut(slot) {
             Some(member) if member.life != life && !self.rebalancing => {
                 (member.id, member.life) = (id.clone(), life);
@@ -57,11 +63,11 @@ impl Group {
                 client.told.push_back(Some(member.assigned.clone()));
             }
             Some(member) => {
-                (member.id, member.life, member.joined) = (id, life, true);
+                (member.id, member.life, member.joined, member.topics) = (id, life, true, topics.to_vec());
                 self.rebalance();
             }
             None => {
-                let member = Member { id, life, assigned: Partitions::new(), joined: true };
+                let member = Member { id, life, topics: topics.to_vec(), assigned: Partitions::new(), joined: true };
                 self.members.insert(slot.to_owned(), member);
                 self.rebalance();
             }
@@ -79,12 +85,17 @@ impl Group {
             return;
         }
         (self.rebalancing, self.generation) = (false, self.generation + 1);
-        let count = self.members.len() as u32;
-        for (number, member) in (0..).zip(self.members.values_mut()) {
+        let topics: BTreeSet<&str> = self.members.values().flat_map(|member| member.topics.iter().copied()).collect();
+        self.members.values_mut().for_each(|member| member.assigned.clear());
+        for topic in topics {
+            let count = self.members.values().filter(|member| member.topics.contains(&topic)).count() as u32;
             let share = |number: u32| number * (self.partitions / count) + number.min(self.partitions % count);
-            let range = share(number)..share(number + 1);
-            let topics = self.topics.iter();
-            member.assigned = topics.flat_map(|topic| range.clone().map(move |at| ((*topic).to_owned(), at))).collect();
+            let among = self.members.values_mut().filter(|member| member.topics.contains(&topic));
+            for (number, member) in (0..).zip(among) {
+                member.assigned.extend((share(number)..share(number + 1)).map(|at| (topic.to_owned(), at)));
+            }
+        }
+        for member in self.members.values_mut() {
             member.joined = false;
             let client = self.clients.entry(member.life).or_default();
             client.membership = Some(Membership { generation: self.generation, member: member.id.clone() });
@@ -101,13 +112,28 @@ impl Group {
         }
     }
 
+    /// A client goes to the rebalance under way by itself; its process hears of it later. Whether there was one.
+    pub fn go_on(&mut self, slot: &str, life: Life) -> bool {
+        let (Some(member), Some(client)) = (self.members.get_mut(slot), self.clients.get_mut(&life)) else {
+            return false;
+        };
+        let goes = self.rebalancing && member.life == life && !member.joined;
+        if goes {
+            (client.membership, member.joined) = (None, true);
+            client.told.clear();
+            client.told.push_back(None);
+            self.settle();
+        }
+        goes
+    }
+
     pub fn forget(&mut self, life: Life) {
         self.clients.remove(&life);
     }
 
     /// Whether a client has something to tell.
     pub fn has_news(&self, slot: &str, life: Life) -> bool {
-        let Some(client) = self.clients.get(&life).filter(|client| client.joins) else { return false };
+        let Some(client) = self.clients.get(&life).filter(|client| client.joins()) else { return false };
         !client.told.is_empty()
             || match self.members.get(slot) {
                 None => true,
@@ -116,9 +142,9 @@ impl Group {
     }
 
     /// What a process hears when it asks its client; the second is whether it is fenced. With `hasty`, the client has gone to the
-    /// next rebalance before its process heard of the last one's end.
-    pub fn serve(&mut self, slot: &str, life: Life, hasty: bool) -> (Vec<Rebalance>, bool) {
-        let Some(client) = self.clients.get_mut(&life).filter(|client| client.joins) else {
+    /// next rebalance before its process heard of the last one's end; unless `soon`, what the client was told comes later.
+    pub fn serve(&mut self, slot: &str, life: Life, hasty: bool, soon: bool) -> (Vec<Rebalance>, bool) {
+        let Some(client) = self.clients.get_mut(&life).filter(|client| client.joins()) else {
             return (Vec::new(), false);
         };
         let (hasty, mut news) = (hasty && !client.told.is_empty(), Vec::new());
@@ -135,13 +161,13 @@ impl Group {
             }
             Some(_) => {}
             None => {
-                let topics = self.topics.clone();
+                let topics = client.topics.clone();
                 news.push(Rebalance::Revoked);
                 self.join(slot, life, &topics);
             }
         }
         let client = self.clients.entry(life).or_default();
-        let count = if hasty { 1 } else { client.told.len() };
+        let count = if hasty { 1 } else { client.told.len() * usize::from(soon) };
         for told in client.told.drain(..count.min(client.told.len())) {
             news.push(match told {
                 Some(partitions) => Rebalance::Assigned(partitions, client.membership.clone()),

@@ -25,6 +25,7 @@ mod random;
 mod reading;
 mod schedule;
 mod storm;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub use disk::TaskStore;
 pub use faults::{Count, Fault};
 pub use log::MemoryLog;
 pub use options::{Crash, Hops, SimOptions};
+pub use watch::TaskAt;
 
 use cluster::Cluster;
 use faults::Faults;
@@ -106,7 +108,7 @@ impl Simulation {
         let nodes = make(0).iter().map(|task| task.node()).collect();
         let (random, faults) = (Random::new(options.seed), Faults::new(options.faults.clone()));
         let mut cluster = Cluster::new(options.partitions, options.placements.len(), random, faults, options.start);
-        cluster.ticking = options.ticking;
+        (cluster.ticking, cluster.largest) = (options.ticking, options.largest);
         let mut simulation = Simulation {
             make: Rc::new(make),
             nodes,
@@ -191,6 +193,28 @@ impl Simulation {
         }
     }
 
+    /// The next process to come to so many boundaries from now dies there.
+    pub fn crash_at(&mut self, boundary: u64) {
+        self.options.crash = Crash::At(self.boundaries + boundary);
+    }
+
+    /// Whether a process is up.
+    #[must_use]
+    pub fn is_up(&self, number: usize) -> bool {
+        self.processes[number].running.is_some()
+    }
+
+    /// Kills a process of the beginning; it is started again after so many seconds.
+    pub fn keep_down(&mut self, number: usize, seconds: u64) {
+        self.die(number);
+        self.processes[number].down = self.cluster().elapsed + seconds * cluster::SECOND;
+    }
+
+    /// Somebody deletes a topic and makes it anew, while nothing is under way.
+    pub fn forget(&mut self, topic: &str) {
+        self.cluster_mut().log.forget(topic);
+    }
+
     /// Ends every process and spreads the nodes over others, which take over the stores; a node that is in none does not run.
     pub fn place(&mut self, placements: Vec<Vec<&'static str>>) {
         self.populate(placements);
@@ -208,8 +232,10 @@ impl Simulation {
             running.frozen = 0;
             running.local.cut.set(0);
         }
-        // Whoever found his slot free again has it by right; but nobody starts him, so he ends here.
-        self.zombies.iter().for_each(|zombie| zombie.local.stopping.set(true));
+        // Whoever has a slot by right that nobody else will take ends here; all others must hear that theirs is taken.
+        let taken = |slot: &str| self.processes.iter().any(|process| process.slot == slot && !process.leaves);
+        let alone = self.zombies.iter().filter(|zombie| !taken(&zombie.local.slot));
+        alone.for_each(|zombie| zombie.local.stopping.set(true));
     }
 
     /// What decides everything.

@@ -63,6 +63,8 @@ pub(crate) struct Local {
     /// How far its clock is ahead.
     pub skew: Cell<i64>,
     pub owned: RefCell<BTreeSet<TaskAt>>,
+    /// It was told that nothing is its own any more.
+    pub revoked: Cell<bool>,
     pub halted: RefCell<Vec<(&'static str, u32, String)>>,
     /// Commits begun in this life.
     pub attempts: Cell<u64>,
@@ -92,6 +94,7 @@ impl Local {
             cut: Cell::default(),
             skew: Cell::default(),
             owned: RefCell::default(),
+            revoked: Cell::default(),
             halted: RefCell::default(),
             attempts: Cell::default(),
             boundary: Cell::default(),

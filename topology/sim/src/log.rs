@@ -164,6 +164,12 @@ impl MemoryLog {
         transaction.is_none_or(|transaction| self.decided.get(&transaction) == Some(&true))
     }
 
+    /// A topic is made anew, empty. Nothing of it may be under way.
+    pub(crate) fn forget(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        self.version += 1;
+    }
+
     /// Compacts a topic: of each key the last committed record stays, and what deletes a key only for a while.
     pub(crate) fn compact(&mut self, topic: &str, now: Timestamp) {
         let Some(partitions) = self.topics.get_mut(topic) else { return };

@@ -58,6 +58,8 @@ pub struct SimOptions {
     pub standby: bool,
     /// Most records and most timers per task in one epoch.
     pub most: usize,
+    /// The largest record that the log takes, in bytes: key, value and headers.
+    pub largest: usize,
     /// The clock at the beginning.
     pub start: Timestamp,
     /// Whether the wall clock goes on by itself; where it does not, only [`crate::Simulation::advance`] moves it.
@@ -81,6 +83,7 @@ impl SimOptions {
             groupings: Vec::new(),
             standby: false,
             most: 32,
+            largest: usize::MAX,
             start: Timestamp(tributary_flow::time::DAY),
             ticking: false,
         }

@@ -8,10 +8,10 @@ use tributary_flow::log::Logged;
 use tributary_flow::{Commit, Engine, Epoch, Input, Node, Task, TopicRef};
 use tributary_slot::{Batch as _, Failure, InputAt, Met, World as _};
 
+use crate::calls::Around;
 use crate::cluster::Cluster;
 use crate::disk::Changes;
 use crate::local::Wish;
-use crate::world::Around;
 
 /// Boundaries of its commit: before it is computed, before it is written, and after.
 pub(crate) const BATCH: u64 = 2;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tributary_flow::{Node, Task};
 use tributary_slot::{Failure, Slot};
 
+use crate::calls::Around;
 use crate::cluster::Cluster;
 use crate::disk::Disks;
 use crate::local::{Held, Local, Wish};
 use crate::options::{Hops, SimOptions};
-use crate::world::Around;
 use crate::{cluster, owner};
 
 /// Makes the tasks of all nodes for a partition.

@@ -245,7 +245,7 @@ impl Simulation {
             Ok(()) => true,
             Err(Failure::Fenced(_)) => injected(Fault::Zombie),
             Err(Failure::Store(_)) => injected(Fault::DiskFull),
-            Err(Failure::Log(_)) => injected(Fault::StoreAhead) || injected(Fault::FalseCut),
+            Err(Failure::Log(_)) => self.processes[index].disks.is_spoiled(),
             Err(Failure::TooLarge(_) | Failure::Broken(_)) => false,
         };
         if !expected {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tributary_flow::log::Logged;
+use tributary_slot::Row;
 
 use crate::disk::Disks;
 use crate::faults::Fault;
@@ -11,7 +12,17 @@ use crate::process::Process;
 use crate::{Simulation, cluster};
 
 /// Faults of one process.
-const OF_A_PROCESS: &[Fault] = &[Fault::Crash, Fault::Freeze, Fault::Zombie, Fault::Cut, Fault::Leave, Fault::Clock];
+const OF_A_PROCESS: &[Fault] = &[
+    Fault::Crash,
+    Fault::Pause,
+    Fault::Freeze,
+    Fault::Zombie,
+    Fault::Cut,
+    Fault::HastyClient,
+    Fault::Restart,
+    Fault::Leave,
+    Fault::Clock,
+];
 
 /// Faults of what all share.
 const OF_ALL: &[Fault] =
@@ -115,6 +126,8 @@ impl Simulation {
         let Process { group, nodes, .. } = &self.processes[chosen];
         let (group, nodes) = (*group, nodes.clone());
         let disks = Rc::new(Disks::new(&nodes, self.options.partitions, true));
+        // Two that come before either is started are still two.
+        self.lives += 1;
         let slot = format!("{}.{group}.extra-{}", self.groupings - 1, self.lives);
         let (running, down, attempts) = (None, 0, 0);
         self.processes.push(Process {
@@ -133,11 +146,18 @@ impl Simulation {
     fn strike(&mut self, index: usize, fault: Fault) {
         let Some(running) = &mut self.processes[index].running else { return };
         let (local, now) = (running.local.clone(), self.cluster.as_ref().map_or(0, |cluster| cluster.elapsed));
-        if running.frozen > now {
+        // Who stands still can be told to stop.
+        if running.frozen > now && !matches!(fault, Fault::Restart | Fault::Leave) {
             return;
         }
         match fault {
             Fault::Crash => self.die(index),
+            Fault::Pause => {
+                let until = self.cluster_mut().soon(0, 5);
+                if let Some(running) = &mut self.processes[index].running {
+                    running.frozen = until;
+                }
+            }
             Fault::Freeze => {
                 let until = self.cluster_mut().soon(7, 20);
                 self.cluster_mut().silent.insert(local.life, now);
@@ -156,6 +176,13 @@ impl Simulation {
                 self.cluster_mut().silent.insert(local.life, now);
                 local.cut.set(until);
             }
+            Fault::HastyClient => {
+                let cluster = self.cluster_mut();
+                if !cluster.coordinates() || !cluster.groups[local.group].go_on(&local.slot, local.life) {
+                    return;
+                }
+            }
+            Fault::Restart => local.stopping.set(true),
             Fault::Leave => {
                 let process = &mut self.processes[index];
                 if !process.is_extra || process.leaves {
@@ -208,11 +235,24 @@ impl Simulation {
             } else if self.roll(Fault::StoreAhead) {
                 disks.go_ahead(node);
                 self.count(Fault::StoreAhead, in_epoch);
+            } else if self.roll(Fault::StoreForeign) {
+                let row = self.foreign_row();
+                disks.go_foreign(node, row);
+                self.count(Fault::StoreForeign, in_epoch);
             } else if self.roll(Fault::LostTail) {
                 disks.lose_tail(node, &mut self.cluster_mut().random);
                 self.count(Fault::LostTail, in_epoch);
             }
         }
+    }
+
+    /// What a store of another history says of itself; nothing where it is one that was made with other partitions.
+    fn foreign_row(&mut self) -> Option<Row> {
+        let partitions = self.options.partitions;
+        let cluster = self.cluster_mut();
+        let lineage = std::array::from_fn(|_| cluster.random.below(256) as u8);
+        let advanced = cluster.wall();
+        cluster.random.chance(1, 2).then_some(Row { partitions, changelog: 0, advanced, lineage })
     }
 
     /// What was frozen or cut off is heard again.

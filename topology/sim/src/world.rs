@@ -2,77 +2,21 @@
 //! it may die; a call may not arrive, and its answer may be lost.
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
-use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tributary_flow::Timestamp;
 use tributary_flow::log::Logged;
 use tributary_flow::platform::TaskStatus;
 use tributary_slot::{
-    At, Bounds, Failed, Fault as Meaning, InputAt, Join, Membership, Met, News, Outgoing, Partitions, Step, TaskAt,
-    World,
+    At, Bounds, Failed, Fault as Meaning, InputAt, Join, Membership, Met, News, Outgoing, Partitions, Rebalance, Step,
+    TaskAt, World,
 };
 
+use crate::calls::Around;
 use crate::cluster::Cluster;
 use crate::disk::{Changes, Disks};
 use crate::faults::Fault;
-use crate::local::{Held, Local, Queued, Wish};
-
-/// What is around one process.
-pub(crate) struct Around {
-    pub held: Rc<Held>,
-    pub local: Rc<Local>,
-    pub disks: Rc<Disks>,
-}
-
-impl Around {
-    pub fn with<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
-        self.held.with(act)
-    }
-
-    /// Stands still until whoever schedules says so.
-    pub async fn wait(&self, wish: Wish) {
-        let mut asked = false;
-        self.local.wish.set(wish);
-        poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
-    }
-
-    /// Comes to a boundary of a commit.
-    pub async fn boundary(&self) {
-        self.wait(Wish::Boundary).await;
-    }
-
-    /// Sends some of the queue, in order.
-    async fn flush(&self, most: usize) -> Result<(), Failed> {
-        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
-        for _ in 0..most {
-            if self.local.queue.borrow().is_empty() {
-                return Ok(());
-            }
-            let transaction = self.until_admitted(|cluster| cluster.transaction(&self.local.slot, epoch)).await?;
-            let Some(Queued { topic, partition, number, record }) = self.local.queue.borrow_mut().pop_front() else {
-                return Ok(());
-            };
-            let told = self.with(|cluster| {
-                if number.is_some() && cluster.strikes(Fault::Stranger, true) {
-                    let stranger = cluster.log.begin();
-                    let wall = cluster.wall();
-                    cluster.log.append(Some(stranger), &topic, partition, Logged::default(), wall);
-                    cluster.log.decide(stranger, false);
-                }
-                let wall = cluster.wall();
-                let offset = cluster.log.append(Some(transaction), &topic, partition, record, wall);
-                (!cluster.strikes(Fault::Retry, true)).then_some(offset)
-            });
-            if let Some(number) = number {
-                self.local.offsets.borrow_mut()[number] = told;
-            }
-        }
-        Ok(())
-    }
-}
+use crate::local::{Queued, Wish};
 
 impl World for Around {
     type State = Disks;
@@ -108,7 +52,13 @@ impl World for Around {
 
     async fn join(&self, _how: Join, topics: &[&'static str]) -> Result<(), Failed> {
         self.wait(Wish::Turn).await;
-        self.with(|cluster| cluster.groups[self.local.group].join(&self.local.slot, self.local.life, topics));
+        self.with(|cluster| {
+            let mut topics = topics.to_vec();
+            if topics.len() > 1 && cluster.strikes(Fault::Subscription, cluster.in_epoch) {
+                topics.remove(cluster.random.below(topics.len()));
+            }
+            cluster.groups[self.local.group].join(&self.local.slot, self.local.life, &topics);
+        });
         Ok(())
     }
 
@@ -139,9 +89,11 @@ impl World for Around {
     }
 
     async fn read(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> News {
+        let local = &self.local;
+        let kept = local.revoked.get() && !local.owned.borrow().is_empty();
+        assert!(!kept, "{} reads on with tasks that were revoked", local.slot);
         let until = self.with(|cluster| cluster.elapsed) + wait.as_micros() as u64;
         self.wait(Wish::Read(until)).await;
-        let local = &self.local;
         self.with(|cluster| {
             if cluster.elapsed < local.cut.get() {
                 return News::default();
@@ -162,9 +114,11 @@ impl World for Around {
             }
             let hasty = cluster.groups[local.group].has_news(&local.slot, local.life)
                 && cluster.strikes(Fault::StaleAssignment, cluster.in_epoch);
-            let (rebalances, fenced) = cluster.groups[local.group].serve(&local.slot, local.life, hasty);
+            let soon = cluster.random.chance(1, 2);
+            let (rebalances, fenced) = cluster.groups[local.group].serve(&local.slot, local.life, hasty, soon);
             if !rebalances.is_empty() {
                 inputs.assign([]);
+                local.revoked.set(rebalances.last() == Some(&Rebalance::Revoked));
             }
             News { rebalances, fenced }
         })
@@ -245,6 +199,9 @@ impl World for Around {
     }
 
     fn produce(&self, record: &Outgoing<'_>) -> Result<(), Failed> {
+        if record.size() > self.with(|cluster| cluster.largest) {
+            return Err(Failed { text: format!("writing to {}", record.topic), fault: Meaning::TooLarge });
+        }
         let mut offsets = self.local.offsets.borrow_mut();
         if let Some(number) = record.number {
             let length = offsets.len().max(number + 1);
@@ -317,25 +274,5 @@ impl World for Around {
         self.local.in_epoch.set(false);
         self.local.step.set(None);
         self.local.done.set(true);
-    }
-}
-
-impl Around {
-    /// Hears where partitions end.
-    fn learn(&self, cluster: &Cluster) {
-        let mut known = self.local.known.borrow_mut();
-        for (node, partition) in self.local.owned.borrow().iter() {
-            let topic = self.disks.changelog(node);
-            let end = cluster.log.uncommitted_end(topic, *partition);
-            known.insert((topic.to_owned(), *partition), end);
-        }
-    }
-
-    async fn end(&self, commit: bool) -> Result<(), Failed> {
-        let (text, slot) = (if commit { "committing" } else { "aborting" }, &self.local.slot);
-        let Some(epoch) = self.local.producer.get() else { return Err(self.failed("there is no producer")) };
-        let fate = self.send(text, true).await?;
-        self.until_admitted(|cluster| cluster.end(slot, epoch, commit)).await?;
-        self.answer(text, fate, ()).await
     }
 }

@@ -145,6 +145,15 @@ pub struct Outgoing<'a> {
     pub number: Option<usize>,
 }
 
+impl Outgoing<'_> {
+    /// Bytes of key, value and headers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+    }
+}
+
 /// Changes to stores, which are taken in one per node.
 pub trait Batch: Default {
     /// A row of a task's state; without a value it is deleted.
