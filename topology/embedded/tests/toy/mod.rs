@@ -143,7 +143,8 @@ impl Registry for OneSchema {
     }
 }
 
-fn setup(partitions: u32) -> Setup {
+/// What every task is made with.
+pub fn setup(partitions: u32) -> Setup {
     Setup {
         application: "toy".into(),
         partitions,
@@ -167,7 +168,12 @@ pub fn tasks(partition: u32, partitions: u32) -> Vec<Box<dyn Task>> {
 
 /// An order as a client frames it.
 pub fn order(id: &str, verb: &str, from: &str, to: &str, amount: u64) -> Vec<u8> {
-    let header = Header::Command(CommandHeader { id: id.to_owned(), time: Timestamp(i64::MAX), ..Default::default() });
+    order_of(Timestamp(i64::MAX), id, verb, from, to, amount)
+}
+
+/// An order of that time.
+pub fn order_of(time: Timestamp, id: &str, verb: &str, from: &str, to: &str, amount: u64) -> Vec<u8> {
+    let header = Header::Command(CommandHeader { id: id.to_owned(), time, ..Default::default() });
     let mut value = tributary_flow::framing::frame(1);
     Order { verb: verb.into(), from: from.into(), to: to.into(), amount }.encode(&header, &mut value);
     value
@@ -184,9 +190,19 @@ pub fn counted(store: &dyn Store) -> u64 {
 
 /// The command that a record of [`PAID`] answers.
 pub fn answered(value: &[u8]) -> String {
-    let (header, _) = Paid::decode(&value[5..]).unwrap();
-    let Header::Fact(fact) = header else { panic!("a fact") };
-    fact.answers.unwrap()
+    paid(value).0.answers.unwrap()
+}
+
+/// A record of [`PAID`].
+pub fn paid(value: &[u8]) -> (FactHeader, Paid) {
+    let (Header::Fact(fact), paid) = Paid::decode(&value[5..]).unwrap() else { panic!("a fact") };
+    (fact, paid)
+}
+
+/// A record of [`CREDITS`].
+pub fn credit(value: &[u8]) -> (FactHeader, Credit) {
+    let (Header::Fact(fact), credit) = Credit::decode(&value[5..]).unwrap() else { panic!("a fact") };
+    (fact, credit)
 }
 
 fn fields<const N: usize>(datum: &[u8]) -> Result<[String; N], DecodeError> {

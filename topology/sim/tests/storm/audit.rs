@@ -1,0 +1,49 @@
+//! A second reader of what is paid, of two topics, whose state tells in which order it met them.
+
+use std::sync::Arc;
+
+use tributary_flow::processor::{Cx, Effects, Event, Processor, State};
+use tributary_flow::{Page, ProcessorTask, Reader, Store, Task, node};
+
+use super::toy::{CREDITS, Credit, PAID, Paid, setup};
+
+node! {
+    /// Watches.
+    audit: "audit", "wallet",
+    in { Paid(Paid) <- [PAID], Credit(Credit) <- [CREDITS] }
+    out {}
+}
+
+/// How many facts a wallet had, and a number that only they make, in this order.
+type Watched = (u64, u64);
+
+struct Audit;
+
+impl Processor for Audit {
+    type Ports = audit::Ports;
+    type Head = Watched;
+    type Timer = ();
+
+    fn step(
+        &self,
+        cx: &Cx<'_>,
+        _: &str,
+        state: &mut State<'_, Watched>,
+        _: Event<audit::In, ()>,
+    ) -> Effects<audit::Out, ()> {
+        let (count, mixed) = state.head.get_or_insert_default();
+        let id = u64::from(cx.id.0[0]) + 1;
+        (*count, *mixed) = (*count + 1, mixed.wrapping_mul(1_000_003).wrapping_add(id));
+        Effects::none()
+    }
+}
+
+/// Its task.
+pub fn task(partition: u32, partitions: u32) -> Box<dyn Task> {
+    Box::new(ProcessorTask::new(Arc::new(Audit), partition, setup(partitions)))
+}
+
+/// How many facts a store has met.
+pub fn audited(store: &dyn Store) -> u64 {
+    Reader::new(store).heads::<Watched>(Page::all()).iter().map(|(_, (count, _))| count).sum()
+}
