@@ -146,8 +146,8 @@ impl Simulation {
     fn strike(&mut self, index: usize, fault: Fault) {
         let Some(running) = &mut self.processes[index].running else { return };
         let (local, now) = (running.local.clone(), self.cluster.as_ref().map_or(0, |cluster| cluster.elapsed));
-        // Who stands still can be told to stop.
-        if running.frozen > now && !matches!(fault, Fault::Restart | Fault::Leave) {
+        // Who stands still can be told to stop, and the client of one that is not frozen does not stand still.
+        if running.frozen > now && !matches!(fault, Fault::Restart | Fault::Leave | Fault::HastyClient) {
             return;
         }
         match fault {
@@ -178,7 +178,8 @@ impl Simulation {
             }
             Fault::HastyClient => {
                 let cluster = self.cluster_mut();
-                if !cluster.coordinates() || !cluster.groups[local.group].go_on(&local.slot, local.life) {
+                let hears = cluster.coordinates() && !cluster.silent.contains_key(&local.life);
+                if !hears || !cluster.groups[local.group].go_on(&local.slot, local.life) {
                     return;
                 }
             }

@@ -5,7 +5,7 @@ mod storm;
 use std::collections::BTreeMap;
 
 use storm::toy::{self, CREDITS, ORDERS};
-use storm::{End, end, judge};
+use storm::{end, judge};
 use tributary_flow::log::Log;
 use tributary_flow::{DEAD_LETTERS, reader};
 use tributary_sim::{Count, Crash, Fault, Hops, SimOptions, Simulation};
