@@ -41,7 +41,8 @@ impl Options {
             ("group.protocol", "classic".into()),
             ("partition.assignment.strategy", "range".into()),
             ("session.timeout.ms", self.session.as_millis().to_string()),
-            ("heartbeat.interval.ms", (self.session.as_millis() / 4).to_string()),
+            // How soon a rebalance is heard of: more often than the session's sake asks.
+            ("heartbeat.interval.ms", (self.session.as_millis() / 12).to_string()),
         ]);
         settings.extend(reading("read_committed"));
         settings
@@ -115,6 +116,8 @@ fn reading(isolation: &str) -> Settings {
         ("fetch.max.bytes", "16777216"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.error.backoff.ms", "50"),
+        // What is fetched ahead is used up long before the default of a second.
+        ("fetch.queue.backoff.ms", "10"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into()

@@ -16,8 +16,8 @@ pub const LINEAGE: &[u8] = b"L";
 
 /// A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
 const MAX_AGE: i64 = 3 * time::DAY;
-/// Records written to the stores at once.
-const BATCH: usize = 2_000;
+/// Records written to the stores at once, of each row only the last: a row of an account in use comes again and again.
+const BATCH: usize = 20_000;
 /// How long to wait for something of a changelog.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long a changelog may give nothing: longer than any transaction can be open.
@@ -32,6 +32,8 @@ pub(crate) struct Open {
     pub end: u64,
     /// It is read from its beginning, which must tell the lineage that the store has.
     unnamed: bool,
+    /// What was read and is not in the store: of each row the last, nothing where it was deleted.
+    changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 /// What a step of reading came to.
@@ -75,7 +77,7 @@ impl<W: World> Slot<W> {
             let at = (task.0.name, task.1);
             let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
             let unnamed = row.lineage != [0; 16] && row.changelog <= changelog.start;
-            open.insert(at, Open { row, end: changelog.end, unnamed });
+            open.insert(at, Open { row, end: changelog.end, unnamed, changed: BTreeMap::new() });
         }
         Ok(open)
     }
@@ -176,14 +178,13 @@ impl<W: World> Slot<W> {
         which: &[TaskAt],
         wait: Duration,
     ) -> Result<Reached, Trouble> {
-        let mut batch = W::Batch::default();
         let (mut foreign, mut failed) = (None, None);
         let named = |topic: &str| self.topics.iter().find(|(_, own)| own.changelog == topic).map(|(node, _)| *node);
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some(at) = named(topic).map(|node| (node, partition)) else { return };
                 let Some(task) = open.get_mut(&at) else { return };
-                if !apply(&mut batch, at, task, (offset, key, value)) {
+                if !apply(task, (offset, key, value)) {
                     foreign = Some(at);
                 }
             }
@@ -208,8 +209,11 @@ impl<W: World> Slot<W> {
         if met == 0 {
             return Ok(Reached::Nothing);
         }
+        let mut batch = W::Batch::default();
         for at in which {
-            let row = &mut open.get_mut(at).expect("invariant: what is read is open").row;
+            let Open { row, changed, .. } = open.get_mut(at).expect("invariant: what is read is open");
+            changed.iter().for_each(|(key, value)| batch.put(*at, key, value.as_deref()));
+            changed.clear();
             row.advanced = self.world.wall();
             batch.row(*at, row);
         }
@@ -231,12 +235,7 @@ impl<W: World> Slot<W> {
 }
 
 /// Takes a changelog record into the store; false where it is of another lineage.
-fn apply(
-    batch: &mut impl Batch,
-    at: TaskAt,
-    task: &mut Open,
-    (offset, key, value): (u64, Option<&[u8]>, Option<&[u8]>),
-) -> bool {
+fn apply(task: &mut Open, (offset, key, value): (u64, Option<&[u8]>, Option<&[u8]>)) -> bool {
     let Some(key) = key else { return true };
     if key == LINEAGE {
         let lineage = value.and_then(|value| value.try_into().ok()).unwrap_or([0; 16]);
@@ -247,7 +246,7 @@ fn apply(
     } else if task.unnamed {
         return false;
     } else {
-        batch.put(at, key, value);
+        task.changed.insert(key.to_vec(), value.map(<[u8]>::to_vec));
     }
     task.row.changelog = task.row.changelog.max(offset + 1);
     true
