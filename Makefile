@@ -7,7 +7,7 @@ CLIENT := tests/clients/python
 TRIBUTARY := $(CARGO_TARGET_DIR)/release/tributary
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up test test-rust test-client chaos bench check fmt clean
+.PHONY: help setup build up test test-rust test-client chaos takeover bench check fmt clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ test-client: build $(VENV)/.installed ## Pays with a stock Python client against
 	PYTHON=$(VENV)/bin/python $(CLIENT)/run.sh $(TRIBUTARY)
 
 chaos: setup ## Kills, freezes, cuts and fills for ten minutes, over one broker, over three, and one fault at a time
-	TRIBUTARY_CHAOS_SECONDS=600 cargo test --release -p tributary-tests --test chaos -- --include-ignored --nocapture
+	TRIBUTARY_CHAOS_SECONDS=600 cargo test --release -p tributary-tests --test chaos -- --include-ignored --nocapture --skip a_gigabyte
+
+takeover: setup ## Measures how long payments wait for a process with a gigabyte of state, or the broker, that is killed
+	cargo test --release -p tributary-tests --test chaos -- --ignored --nocapture a_gigabyte
 
 bench: setup ## Measures
 	cargo bench --workspace

@@ -145,6 +145,8 @@ fn settings(ports: &[Ports], broker: usize) -> BTreeMap<String, String> {
     let mut settings = set(&[
         ("node.id", (broker + 1).to_string()),
         ("controller.quorum.voters", voters.collect::<Vec<_>>().join(",")),
+        // How low a client may set its session's timeout; ours keeps to the default of 6 s unless it is told otherwise.
+        ("group.min.session.timeout.ms", "1000".into()),
         ("listeners", listeners.join(",")),
         ("advertised.listeners", [at("PLAINTEXT", direct), at("PROXIED", proxy)].join(",")),
         ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT".into()),

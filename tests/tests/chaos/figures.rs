@@ -41,15 +41,29 @@ impl Event {
     }
 }
 
-/// From a fault to the next completed payment in each of these partitions that was decided after it.
-fn recovery(seen: &[Seen], at: Timestamp, partitions: &BTreeSet<u32>) -> Option<Duration> {
+/// From a fault to the next completed payment that was decided after it, in each of these partitions that has one.
+pub fn next(seen: &[Seen], at: Timestamp, partitions: &BTreeSet<u32>) -> Vec<Duration> {
     let next = |partition: &u32| {
         let later =
             |seen: &&Seen| seen.partition == *partition && seen.end.kind == "completed" && seen.end.decided > at;
-        seen.iter().filter(later).map(|seen| seen.at).min()
+        let next = seen.iter().rev().take_while(|seen| seen.at > at).filter(later).map(|seen| seen.at).min()?;
+        Some(Duration::from_micros((next.0 - at.0).max(0).cast_unsigned()))
     };
-    let last = partitions.iter().map(next).collect::<Option<Vec<_>>>()?.into_iter().max()?;
-    Some(Duration::from_micros((last.0 - at.0).max(0).cast_unsigned()))
+    partitions.iter().filter_map(next).collect()
+}
+
+/// From a fault until each of these partitions has completed another payment.
+fn recovery(seen: &[Seen], at: Timestamp, partitions: &BTreeSet<u32>) -> Option<Duration> {
+    let took = next(seen, at, partitions);
+    took.iter().max().copied().filter(|_| took.len() == partitions.len())
+}
+
+/// The middle, the 99th of a hundred and the largest of these, of which there is one.
+pub fn quantiles(took: &mut [Duration]) -> String {
+    took.sort_unstable();
+    let at = |hundredths: usize| took[(took.len() * hundredths).div_ceil(100).clamp(1, took.len()) - 1];
+    let (p50, p99, max) = (at(50), at(99), at(100));
+    format!("{} times, p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}", took.len())
 }
 
 /// The recoveries of a run, by what they are recoveries from.
@@ -82,9 +96,6 @@ pub fn print(events: &[Event], seen: &[Seen], partitions: u32) {
     eprintln!("  {idle} of the killed processes ran nothing when they were killed: there is nothing to get over");
     eprintln!("  from kill -9 to the next completed payment in each partition:");
     for (what, mut took) in recoveries(events, seen, partitions) {
-        took.sort_unstable();
-        let at = |hundredths: usize| took[(took.len() * hundredths).div_ceil(100).clamp(1, took.len()) - 1];
-        let (p50, p99, max) = (at(50), at(99), at(100));
-        eprintln!("    {what}: {} times, p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}", took.len());
+        eprintln!("    {what}: {}", quantiles(&mut took));
     }
 }

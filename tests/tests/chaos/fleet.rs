@@ -1,16 +1,16 @@
 //! The processes under test, and who starts them again: `tributary up` three times, each with a slot and a data folder of its
-//! own, the second on a small disk, the third behind the proxies.
+//! own, the third behind the proxies where there are any.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use serde_json::Value;
 use tributary_tests::recovery::Node;
 
 use crate::brokers::Brokers;
-use crate::disk::Disk;
-use crate::plan::{ON_SMALL_DISK, PROCESSES, PROXIED};
+use crate::plan::{PROCESSES, PROXIED};
 
 /// How long it takes until a process that ended by itself is started again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ pub struct Fleet {
     members: Vec<Member>,
     /// Why processes ended that nobody killed, and how often.
     pub ended: BTreeMap<String, u32>,
-    /// Of the second process.
-    pub disk: Disk,
+    /// What every process is started with beside its own.
+    pub arguments: Vec<String>,
 }
 
 impl Fleet {
@@ -49,14 +49,19 @@ impl Fleet {
             due: Instant::now(),
             starts: 0,
         };
-        let members: Vec<Member> = (0..PROCESSES).map(member).collect();
-        let disk = Disk::new(&members[ON_SMALL_DISK].data)?;
-        Ok(Fleet { program: program.to_owned(), folder: folder.to_owned(), members, ended: BTreeMap::new(), disk })
+        let members = (0..PROCESSES).map(member).collect();
+        let (program, folder) = (program.to_owned(), folder.to_owned());
+        Ok(Fleet { program, folder, members, ended: BTreeMap::new(), arguments: Vec::new() })
     }
 
     /// The folders of state.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
         self.members.iter().map(|member| member.data.as_path())
+    }
+
+    /// The folder of a process's state.
+    pub fn folder(&self, process: usize) -> &Path {
+        &self.members[process].data
     }
 
     /// The process's id, if it runs.
@@ -82,6 +87,12 @@ impl Fleet {
         })
     }
 
+    /// Starts a process that is down, now.
+    pub fn start(&mut self, process: usize) -> Result<()> {
+        self.members[process].due = Instant::now();
+        self.tend()
+    }
+
     /// Freezes a process; false where it does not run.
     pub fn freeze(&self, process: usize) -> bool {
         let node = self.members[process].node.as_ref().filter(|node| node.ended().is_none());
@@ -104,7 +115,7 @@ impl Fleet {
             }
             if member.node.is_none() && Instant::now() >= member.due {
                 member.starts += 1;
-                member.node = Some(member.start(&self.program, &self.folder)?);
+                member.node = Some(member.start(&self.program, &self.folder, &self.arguments)?);
             }
         }
         Ok(())
@@ -112,14 +123,20 @@ impl Fleet {
 
     /// Waits until every partition is run by someone, nothing is left to do, and no task is halted.
     pub fn rest(&mut self, partitions: usize, bound: Duration) -> Result<()> {
+        self.settle(partitions, 0, bound)
+    }
+
+    /// Waits until every partition is run by someone, no task is further behind than so many records, and none is halted.
+    pub fn settle(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
         let since = Instant::now();
         loop {
             self.tend()?;
             let health: Vec<_> = self.members.iter().map(|member| member.node.as_ref().map(Node::health)).collect();
             let known: Vec<_> = health.iter().flatten().flatten().collect();
             let tasks: Vec<_> = known.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
-            let at_rest = tasks.iter().all(|task| task["halted"].is_null() && task["lag"] == 0);
-            if at_rest && tasks.len() == partitions * tributary_graph::NODES.len() {
+            let near = |task: &Value| task["lag"].as_u64().is_some_and(|behind| behind <= lag);
+            let settled = tasks.iter().all(|task| task["halted"].is_null() && near(task));
+            if settled && tasks.len() == partitions * tributary_graph::NODES.len() {
                 return Ok(());
             }
             ensure!(since.elapsed() < bound, "not at rest after {bound:?}: {health:?}");
@@ -140,11 +157,12 @@ impl Fleet {
 }
 
 impl Member {
-    fn start(&self, program: &Path, folder: &Path) -> Result<Node> {
+    fn start(&self, program: &Path, folder: &Path, arguments: &[String]) -> Result<Node> {
         let (settings, data) = (folder.join("node.toml"), self.data.display().to_string());
         let settings = settings.display().to_string();
         let slot = ["--slot", &self.slot, "--data", &data, "--brokers", &self.brokers, "--config", &settings];
-        Node::spawn(program, folder, &format!("{}-{:03}", self.slot, self.starts), &slot)
+        let arguments: Vec<&str> = slot.into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        Node::spawn(program, folder, &format!("{}-{:03}", self.slot, self.starts), &arguments)
     }
 }
 

@@ -4,8 +4,8 @@
 //! replay makes the same.
 //!
 //! What happens, when and to whom is drawn from one seed, which is printed. Settings, in the environment:
-//! `TRIBUTARY_CHAOS_SECONDS` (60 for each cluster; `make chaos` takes 600), `TRIBUTARY_CHAOS_SEED`, and
-//! `TRIBUTARY_CHAOS_RATE`, the payments per second.
+//! `TRIBUTARY_CHAOS_SECONDS` (60 for each cluster; `make chaos` takes 600), `TRIBUTARY_CHAOS_SEED`,
+//! `TRIBUTARY_CHAOS_RATE`, the payments per second, and `TRIBUTARY_CHAOS_STATE_MB` of [`takeover`].
 
 mod brokers;
 mod disk;
@@ -14,6 +14,7 @@ mod fleet;
 mod leaderless;
 mod plan;
 mod proxy;
+mod takeover;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use tributary_cli::wiring::wall_clock;
 use tributary_tests::recovery::{Node, audit, verify};
 
 use brokers::Brokers;
+use disk::Disk;
 use figures::Event;
 use fleet::Fleet;
 use plan::{Cut, Fault, ON_SMALL_DISK, Weather};
@@ -92,10 +94,22 @@ fn run(brokers: usize, weather: Weather) -> Result<()> {
 /// file as an error, where its disk is only such a limit.
 fn wrapped(folder: &Path) -> Result<PathBuf> {
     let program = folder.join("tributary");
-    let unset = "unset TRIBUTARY_CHAOS_SECONDS TRIBUTARY_CHAOS_SEED TRIBUTARY_CHAOS_RATE";
+    let unset = "unset TRIBUTARY_CHAOS_SECONDS TRIBUTARY_CHAOS_SEED TRIBUTARY_CHAOS_RATE TRIBUTARY_CHAOS_STATE_MB";
     std::fs::write(&program, format!("#!/bin/sh\n{unset}\ntrap '' XFSZ\nexec '{PROGRAM}' \"$@\"\n"))?;
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
     Ok(program)
+}
+
+/// A client that pays, in a process of its own, and waits out what is done to the cluster.
+fn client(program: &Path, folder: &Path, brokers: &str, wanted: &[&str]) -> Result<Process> {
+    let own = ["load", "--brokers", brokers, "--patience", "90"];
+    Process::start(Program {
+        name: "tributary load",
+        path: program.to_owned(),
+        arguments: own.iter().chain(wanted).map(Into::into).collect(),
+        log: folder.join("load.log"),
+        pid_file: folder.join("load.pid"),
+    })
 }
 
 /// A cluster, its processes, its client, and whoever watches it.
@@ -106,6 +120,8 @@ struct Run {
     client: Process,
     sent: PathBuf,
     fleet: Fleet,
+    /// Of the second process.
+    disk: Disk,
     watch: Watch,
     brokers: Brokers,
     events: Vec<Event>,
@@ -122,24 +138,18 @@ impl Run {
         let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
         apply(&config, many as u32)?;
         let mut fleet = Fleet::new(&program, folder, &brokers)?;
+        let disk = Disk::new(fleet.folder(ON_SMALL_DISK))?;
         fleet.rest(PARTITIONS as usize, SETUP)?;
         let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
         let sent = folder.join("sent");
         let (payments, rate) = (payments.to_string(), rate.to_string());
         let (accounts, path) = (ACCOUNTS.to_string(), sent.display().to_string());
-        let load = ["load", "--brokers", &brokers.bootstrap, "--payments", &payments, "--rate", &rate];
-        let load = [&load[..], &["--accounts", &accounts, "--patience", "90", "--sent", &path]].concat();
-        let client = Process::start(Program {
-            name: "tributary load",
-            path: program.clone(),
-            arguments: load.iter().map(Into::into).collect(),
-            log: folder.join("load.log"),
-            pid_file: folder.join("load.pid"),
-        })?;
+        let wanted = ["--payments", &payments, "--rate", &rate, "--accounts", &accounts, "--sent", &path];
+        let client = client(&program, folder, &brokers.bootstrap, &wanted)?;
         client.wait_until(SETUP, || sent_by(&sent).is_ok_and(|ids| ids.len() > ACCOUNTS as usize + 10))?;
         eprintln!("  started after {:.1?}", begun.elapsed());
         let (folder, events, undo) = (folder.to_owned(), Vec::new(), Vec::new());
-        Ok(Run { folder, program, client, sent, fleet, watch, brokers, events, undo })
+        Ok(Run { folder, program, client, sent, fleet, disk, watch, brokers, events, undo })
     }
 
     /// Lets the faults happen, then everything drain, and audits what is left.
@@ -155,7 +165,7 @@ impl Run {
             std::thread::sleep(TURN);
         }
         self.drain()?;
-        let Run { folder, program, client, sent, mut fleet, watch, brokers, events, .. } = self;
+        let Run { folder, program, client, sent, mut fleet, disk: _disk, watch, brokers, events, .. } = self;
         fleet.stop()?;
         let seen = watch.stop()?;
         eprintln!("{} faults in {length:?}:", events.len());
@@ -188,7 +198,7 @@ impl Run {
             }
             Fault::Fill { killed, bound } => {
                 event.other = Some("a process's disk full");
-                self.fleet.disk.fill(self.fleet.id(ON_SMALL_DISK))?;
+                self.disk.fill(self.fleet.id(ON_SMALL_DISK))?;
                 let killed: Vec<_> = killed.iter().map(|pause| (ON_SMALL_DISK, *pause)).collect();
                 self.kill(&killed, None, &mut event);
                 Some(*bound)
@@ -236,7 +246,7 @@ impl Run {
                 Fault::Kill { .. } => {} // Whoever starts it again knows when.
                 Fault::Freeze { process, .. } => self.fleet.thaw(process),
                 Fault::Cut { .. } => self.brokers.heal(),
-                Fault::Fill { .. } => self.fleet.disk.free(self.fleet.id(ON_SMALL_DISK))?,
+                Fault::Fill { .. } => self.disk.free(self.fleet.id(ON_SMALL_DISK))?,
             }
         }
         self.fleet.tend()?;

@@ -2,8 +2,8 @@
 //! the time, through every fault.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ pub struct Seen {
 /// A reader at work, ended on drop.
 pub struct Watch {
     over: Arc<AtomicBool>,
-    reading: Option<JoinHandle<Result<Vec<Seen>>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    reading: Option<JoinHandle<Result<()>>>,
 }
 
 impl Watch {
@@ -50,16 +51,23 @@ impl Watch {
     pub fn start(brokers: &str, partitions: u32) -> Result<Self> {
         let log = KafkaLog::connect(brokers, &BTreeMap::new(), partitions)?;
         let over = Arc::new(AtomicBool::new(false));
-        let told = over.clone();
-        let reading = std::thread::Builder::new().name("watch".into()).spawn(move || watch(&log, &told))?;
-        Ok(Watch { over, reading: Some(reading) })
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (told, notes) = (over.clone(), seen.clone());
+        let reading = std::thread::Builder::new().name("watch".into()).spawn(move || watch(&log, &told, &notes))?;
+        Ok(Watch { over, seen, reading: Some(reading) })
+    }
+
+    /// Looks at what was seen so far.
+    pub fn look<T>(&self, with: impl FnOnce(&[Seen]) -> T) -> T {
+        with(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads to the end, and says what was seen.
     pub fn stop(mut self) -> Result<Vec<Seen>> {
         self.over.store(true, Ordering::Release);
         let reading = self.reading.take().context("invariant: it is stopped once")?;
-        reading.join().map_err(|_| anyhow!("the watch panicked"))?
+        reading.join().map_err(|_| anyhow!("the watch panicked"))??;
+        Ok(std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -69,9 +77,9 @@ impl Drop for Watch {
     }
 }
 
-fn watch(log: &KafkaLog, over: &AtomicBool) -> Result<Vec<Seen>> {
+fn watch(log: &KafkaLog, over: &AtomicBool, seen: &Mutex<Vec<Seen>>) -> Result<()> {
     let decoder = Decoder::new(Arc::new(Schemas::compiled()));
-    let (mut seen, mut next) = (Vec::new(), vec![0; log.partitions() as usize]);
+    let mut next = vec![0; log.partitions() as usize];
     loop {
         let last_turn = over.load(Ordering::Acquire);
         let before = next.clone();
@@ -87,12 +95,17 @@ fn watch(log: &KafkaLog, over: &AtomicBool) -> Result<Vec<Seen>> {
                 let (header, event) = decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record)?;
                 if let (Header::Fact(fact), Some((id, kind))) = (header, ending(event)) {
                     let end = End { id, kind, decided: fact.time };
-                    seen.push(Seen { partition, offset: record.offset, end, at });
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen {
+                        partition,
+                        offset: record.offset,
+                        end,
+                        at,
+                    });
                 }
             }
         }
         if last_turn && next == before {
-            return Ok(seen);
+            return Ok(());
         }
         std::thread::sleep(TURN);
     }
