@@ -24,6 +24,9 @@ impl<W: World> Slot<W> {
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
+        // If we stood still meanwhile, another may own the tasks and have written behind the end that we read up to: of its last
+        // epoch the stores may hold a part, which nobody must see and no task can stand on.
+        self.confirm().await?;
         // Asked after the restore: if we stood still meanwhile, the stores may know of records behind an earlier end.
         self.world.doing("asking for ends");
         let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
