@@ -77,8 +77,11 @@ impl Translator {
         Self::between(writer_schema, reader)
     }
 
-    /// A translator between any two schemas.
-    pub(crate) fn between(writer_schema: &str, reader_schema: &str) -> Result<Self, EvolveError> {
+    /// A translator between any two schemas, the writer's first.
+    ///
+    /// # Errors
+    /// Where one is no schema, or no datum can be read.
+    pub fn between(writer_schema: &str, reader_schema: &str) -> Result<Self, EvolveError> {
         let writer = Schema::parse(writer_schema).map_err(EvolveError::Unreadable)?;
         let reader = Schema::parse(reader_schema).map_err(EvolveError::Unreadable)?;
         let (plan, problems) = Resolver::resolve(&writer, &reader);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use tributary_flow::log::{self, Log, Logged};
 use tributary_flow::task::Produced;
-use tributary_flow::{DEAD_LETTERS, Header, Node, Registry, Target, Timestamp};
+use tributary_flow::{DEAD_LETTERS, Header, JournalEntry, Node, Registry, Target, Task, Timestamp, replay};
 
 use crate::decode::Decoder;
 use crate::wiring;
@@ -62,7 +62,10 @@ impl Balance {
     }
 }
 
-/// Replays every task of `node`; differences outside `span` are not told.
+/// Makes the task of a node in a partition, as the build of this name has it.
+pub type Make<'a> = dyn Fn(&'static Node, u32, &str) -> Box<dyn Task> + 'a;
+
+/// Replays every task of `node` with this build, whichever decided; differences outside `span` are not told.
 ///
 /// # Errors
 /// The log cannot be read, or the journal does not fit it.
@@ -73,7 +76,23 @@ pub fn replay(
     span: Span,
     quiet: bool,
 ) -> Result<Report> {
-    let decoder = Decoder::new(registry.clone());
+    let setup = wiring::setup(log.partitions(), registry.clone());
+    replay_builds(log, node, &|node, partition, _| wiring::task(node, partition, &setup), registry, span, quiet)
+}
+
+/// The same, each epoch with the build that decided it.
+///
+/// # Errors
+/// The log cannot be read, or the journal does not fit it.
+pub fn replay_builds(
+    log: &dyn Log,
+    node: &'static Node,
+    make: &Make<'_>,
+    registry: Arc<dyn Registry>,
+    span: Span,
+    quiet: bool,
+) -> Result<Report> {
+    let decoder = Decoder::new(registry);
     let mut report = Report::default();
     let mut balance = Balance(HashMap::new());
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(u64::from(log.partitions())) };
@@ -83,7 +102,7 @@ pub fn replay(
     );
     bar.set_message(node.name);
     for partition in 0..log.partitions() {
-        replay_task(log, node, partition, registry.clone(), span, &mut balance, &mut report)?;
+        replay_task(log, (node, partition), make, span, &mut balance, &mut report)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -109,38 +128,35 @@ pub fn replay(
 
 fn replay_task(
     log: &dyn Log,
-    node: &'static Node,
-    partition: u32,
-    registry: Arc<dyn Registry>,
+    (node, partition): (&'static Node, u32),
+    make: &Make<'_>,
     span: Span,
     balance: &mut Balance,
     report: &mut Report,
 ) -> Result<()> {
-    let setup = wiring::setup(log.partitions(), registry);
-    for mut task in wiring::tasks(partition, &setup, &|candidate| std::ptr::eq(candidate, node)) {
-        let state = tributary_flow::replay::replay(task.as_mut(), log, &mut |entry, produced| {
-            report.epochs += 1;
-            if entry.build != wiring::BUILD {
-                *report.foreign.entry(entry.build.clone()).or_default() += 1;
+    let made = &mut |entry: &JournalEntry, produced: Vec<Produced>| {
+        report.epochs += 1;
+        if entry.build != wiring::BUILD {
+            *report.foreign.entry(entry.build.clone()).or_default() += 1;
+        }
+        for record in &produced {
+            if span.holds(entry.now) && is_compared(record, span) {
+                let (topic, to) = (record.target.name(), record.partition);
+                let compared = Compared {
+                    topic,
+                    partition: to,
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                    headers: record.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect(),
+                };
+                balance.note(1, &compared, || {
+                    format!("{topic}[{to}] {}: epoch {} of partition {partition}", text(compared.key), entry.epoch)
+                });
             }
-            for record in &produced {
-                if span.holds(entry.now) && is_compared(record, span) {
-                    let (topic, to) = (record.target.name(), record.partition);
-                    let compared = Compared {
-                        topic,
-                        partition: to,
-                        key: record.key.as_deref(),
-                        value: record.value.as_deref(),
-                        headers: record.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect(),
-                    };
-                    balance.note(1, &compared, || {
-                        format!("{topic}[{to}] {}: epoch {} of partition {partition}", text(compared.key), entry.epoch)
-                    });
-                }
-            }
-        })?;
-        report.digests.push((partition, tributary_flow::reader::digest(&state)));
-    }
+        }
+    };
+    let state = replay::replay_builds((node, partition), &|build| make(node, partition, build), log, made)?;
+    report.digests.push((partition, tributary_flow::reader::digest(&state)));
     Ok(())
 }
 

@@ -39,6 +39,12 @@ pub fn tasks(partition: u32, setup: &Setup, wanted: &dyn Fn(&Node) -> bool) -> V
     all.into_iter().filter(|task| wanted(task.node())).collect()
 }
 
+/// The task of one node in one partition.
+pub fn task(node: &'static Node, partition: u32, setup: &Setup) -> Box<dyn Task> {
+    let task = tasks(partition, setup, &|candidate| std::ptr::eq(candidate, node)).pop();
+    task.expect("invariant: every node has a processor")
+}
+
 /// What the tasks of one process share.
 pub fn setup(partitions: u32, registry: Arc<dyn Registry>) -> Setup {
     Setup {
@@ -62,8 +68,10 @@ type Known = Result<Arc<Translator>, TranslateError>;
 /// Schema ids, and translators for records that were written with other schemas than ours.
 pub struct Schemas {
     ids: BTreeMap<&'static str, u32>,
-    /// A user's registry; where absent, only the compiled schemas exist.
+    /// A user's registry; where absent, only the compiled schemas and the foreign ones exist.
     url: Option<String>,
+    /// Schemas that others write with, by id.
+    foreign: BTreeMap<u32, String>,
     /// What is known of writers' schemas, unknown ids and unreadable schemas included: each is asked for once.
     translators: Mutex<BTreeMap<(String, u32), Known>>,
 }
@@ -71,12 +79,14 @@ pub struct Schemas {
 impl Schemas {
     /// The compiled schemas under their committed ids.
     pub fn compiled() -> Self {
+        Self::knowing(BTreeMap::new())
+    }
+
+    /// The compiled schemas under their committed ids, and by id those that others write with: what a registry would know.
+    pub fn knowing(foreign: BTreeMap<u32, String>) -> Self {
         let newest = registry::published().iter().filter(|schema| schema.newest);
-        Schemas {
-            ids: newest.map(|schema| (schema.full_name, schema.id)).collect(),
-            url: None,
-            translators: Mutex::default(),
-        }
+        let ids = newest.map(|schema| (schema.full_name, schema.id)).collect();
+        Schemas { ids, url: None, foreign, translators: Mutex::default() }
     }
 
     /// The compiled schemas registered in a user's registry, under the ids it gives them.
@@ -94,12 +104,15 @@ impl Schemas {
             };
             ids.insert(topic.schema, id);
         }
-        Ok(Schemas { ids, url: Some(url.to_owned()), translators: Mutex::default() })
+        Ok(Schemas { ids, url: Some(url.to_owned()), foreign: BTreeMap::new(), translators: Mutex::default() })
     }
 
     fn writer(&self, id: u32) -> Result<String, TranslateError> {
         match &self.url {
-            None => registry::by_id(id).map(|schema| schema.schema.to_owned()).ok_or(TranslateError::Unknown),
+            None => {
+                let compiled = || registry::by_id(id).map(|schema| schema.schema.to_owned());
+                self.foreign.get(&id).cloned().or_else(compiled).ok_or(TranslateError::Unknown)
+            }
             Some(url) => match http::get(&format!("{url}/schemas/ids/{id}")) {
                 Ok(Some(answer)) => answer["schema"].as_str().map(str::to_owned).ok_or(TranslateError::Unknown),
                 Ok(None) => Err(TranslateError::Unknown),

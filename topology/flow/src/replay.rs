@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::TopicRef;
 use crate::engine::panic_message;
 use crate::journal::JournalEntry;
 use crate::log::{self, Log, LogError, Logged};
 use crate::store::MemoryStore;
 use crate::task::{Input, Produced, Stop, Task};
+use crate::{Node, TopicRef};
 
 /// A replay cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum ReplayError {
     Journal(u64),
 }
 
-/// Replays one task from its whole journal.
+/// Replays one task from its whole journal, whichever build decided.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -51,13 +51,53 @@ pub fn replay(
     log: &dyn Log,
     made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
 ) -> Result<MemoryStore, ReplayError> {
+    let at = (task.node(), task.partition());
+    each(log, at, &mut |store, inputs, entry| epoch(task, store, inputs, entry), made)
+}
+
+/// Replays the task of `node` in `partition` where several builds have run it, each epoch with the task that `make` gives for
+/// the build that decided it.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub fn replay_builds(
+    (node, partition): (&'static Node, u32),
+    make: &dyn Fn(&str) -> Box<dyn Task>,
+    log: &dyn Log,
+    made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
+) -> Result<MemoryStore, ReplayError> {
+    let mut running: Option<(String, Box<dyn Task>)> = None;
+    each(
+        log,
+        (node, partition),
+        &mut |store, inputs, entry| {
+            // A task remembers what it read of the store: one that others have gone on from is not asked again.
+            let chosen = match running.take() {
+                Some(same) if same.0 == entry.build => same,
+                _ => (entry.build.clone(), make(&entry.build)),
+            };
+            let (_, task) = running.insert(chosen);
+            epoch(task.as_mut(), store, inputs, entry)
+        },
+        made,
+    )
+}
+
+/// Runs one epoch over the store, with inputs as the journal names them.
+type Run<'a> = dyn FnMut(&mut MemoryStore, &mut Inputs<'_>, &JournalEntry) -> Result<Vec<Produced>, ReplayError> + 'a;
+
+fn each(
+    log: &dyn Log,
+    (node, partition): (&'static Node, u32),
+    run: &mut Run<'_>,
+    made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
+) -> Result<MemoryStore, ReplayError> {
     let mut store = MemoryStore::default();
-    let mut inputs = Inputs { log, partition: task.partition(), read: BTreeMap::new() };
-    log::visit(log, &task.node().journal(), task.partition(), |record| {
-        let node = task.node();
+    let mut inputs = Inputs { log, partition, read: BTreeMap::new() };
+    log::visit(log, &node.journal(), partition, |record| {
         let entry = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node));
         let entry = entry.ok_or(ReplayError::Journal(record.offset))?;
-        let done = catch_unwind(AssertUnwindSafe(|| epoch(task, &mut store, &mut inputs, &entry)));
+        let done = catch_unwind(AssertUnwindSafe(|| run(&mut store, &mut inputs, &entry)));
         let produced = done.unwrap_or_else(|panic| {
             let reason = panic_message(panic.as_ref());
             Err(ReplayError::Stopped { epoch: entry.epoch, reason })
