@@ -40,7 +40,7 @@ impl History {
     /// The scenario cannot be read or played.
     pub fn record(scenario: &Scenario, options: SimOptions, patience: u64) -> Result<Self> {
         let setup = wiring::setup(options.partitions, Arc::new(Schemas::compiled()));
-        let mut simulation = Simulation::new(options, move |partition| wiring::tasks(partition, &setup, &|_| true));
+        let mut simulation = Simulation::new(options, move |_, partition| wiring::tasks(partition, &setup, &|_| true));
         let mut moments = vec![Moment::of(&simulation)?];
         let start = instant(&scenario.start, Timestamp::default())?;
         simulation.advance((start.0 - simulation.now().0).max(0));

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tributary_account::entry_hash;
-use tributary_flow::framing::{frame, unframe};
+use tributary_cli::decode::Decoder;
+use tributary_cli::proof::versions;
+use tributary_flow::framing::frame;
 use tributary_flow::{Body, FactHeader, Header, Log, LogError, Logged, TopicRef, log};
 use tributary_graph::LEDGER_ENTRIES;
 use tributary_schemas::ledger::{Entry, EntryPosted};
@@ -14,6 +17,8 @@ use tributary_schemas::{AccountKind, schema_id};
 /// A log with changes.
 pub struct Tampered<'a> {
     log: &'a dyn Log,
+    /// Of either version of the records.
+    decoder: Decoder,
     topics: BTreeMap<&'static str, Vec<Vec<Logged>>>,
 }
 
@@ -23,7 +28,7 @@ pub type Spot = (usize, usize);
 impl<'a> Tampered<'a> {
     /// Nothing is changed yet.
     pub fn new(log: &'a dyn Log) -> Self {
-        Tampered { log, topics: BTreeMap::new() }
+        Tampered { log, decoder: Decoder::new(Arc::new(versions::schemas())), topics: BTreeMap::new() }
     }
 
     /// The records of a topic by partition, to be changed at will. Offsets must go on rising.
@@ -50,9 +55,10 @@ impl<'a> Tampered<'a> {
     /// Every record of a topic, decoded, with its spot.
     pub fn all<B: Body>(&mut self, topic: TopicRef) -> Vec<(Spot, Header, B)> {
         let mut all = Vec::new();
+        let decoder = self.decoder.clone();
         for (partition, records) in self.records(topic.name).iter().enumerate() {
             for (index, record) in records.iter().enumerate() {
-                let (header, body) = decode(record);
+                let (header, body) = decode(&decoder, topic, record);
                 all.push(((partition, index), header, body));
             }
         }
@@ -102,10 +108,9 @@ impl<'a> Tampered<'a> {
         change: impl FnOnce(&mut B),
     ) -> Spot {
         let spot = self.find(topic, wanted);
-        let record = self.record(topic, spot);
-        let (header, mut body) = decode::<B>(record);
+        let (header, mut body) = decode::<B>(&self.decoder.clone(), topic, self.record(topic, spot));
         change(&mut body);
-        record.value = Some(encode(topic, &header, &body));
+        self.record(topic, spot).value = Some(encode(topic, &header, &body));
         spot
     }
 
@@ -143,9 +148,8 @@ impl<'a> Tampered<'a> {
     }
 }
 
-fn decode<B: Body>(record: &Logged) -> (Header, B) {
-    let value = record.value.as_deref().expect("a record with a value");
-    B::decode(unframe(value).expect("a framed value").1).expect("a record that can be decoded")
+fn decode<B: Body>(decoder: &Decoder, topic: TopicRef, record: &Logged) -> (Header, B) {
+    decoder.body(topic, record).expect("a record that can be decoded")
 }
 
 fn encode<B: Body>(topic: TopicRef, header: &Header, body: &B) -> Vec<u8> {

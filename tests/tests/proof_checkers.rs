@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use tributary_cli::proof::checkers::{self, Panel, Seen};
+use tributary_cli::proof::versions::{self, Builds};
 use tributary_cli::proof::workload::Sent;
 use tributary_cli::proof::{CALM, Violation, World};
-use tributary_cli::wiring::{self, Schemas};
 use tributary_flow::{DEAD_LETTERS, Node};
 use tributary_graph::{
     ACCOUNTS_EVENTS, ACCOUNTS_VOTES, LEDGER_ENTRIES, NODES, TRANSACTIONS_EVENTS, account, account_view, transaction,
@@ -26,9 +26,9 @@ const PARTITIONS: u32 = 2;
 
 /// A world after so many payments, in the middle of everything.
 fn storm(payments: u32) -> Result<World> {
-    let setup = wiring::setup(PARTITIONS, Arc::new(Schemas::compiled()));
+    let builds = Builds::new(PARTITIONS, Arc::new(versions::schemas()));
     let options = SimOptions::stormy(5, PARTITIONS, together());
-    let mut world = World::new(options, move |partition| wiring::tasks(partition, &setup, &|_| true));
+    let mut world = World::new(options, move |version, partition| builds.tasks(version, partition));
     while world.workload().sent().payments < payments {
         world.act()?;
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use tributary_cli::proof::versions::{self, Builds};
 use tributary_cli::proof::workload::{Act, Workload};
 use tributary_cli::proof::{Run, Scenario, run, run_with};
-use tributary_cli::wiring::{self, Schemas};
+use tributary_cli::wiring::Schemas;
 use tributary_flow::task::{Counters, Input, Produced, Stop, TaskCommit};
 use tributary_flow::{Node, Store, Task, Timestamp};
 
@@ -142,7 +143,7 @@ impl Task for Broken {
     }
 
     fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        if matches!(self.flaw, Flaw::Sleeps) { u64::MAX } else { self.task.position(store, port) }
+        self.task.position(store, port)
     }
 
     fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
@@ -154,6 +155,9 @@ impl Task for Broken {
     }
 
     fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
+        if matches!(self.flaw, Flaw::Sleeps) {
+            return Ok(());
+        }
         let before = out.len();
         self.task.apply(store, port, input, out)?;
         // By the record, so that it goes wrong again each time that it is applied again.
@@ -185,9 +189,9 @@ impl Task for Broken {
 /// The checkers that catch a flaw in a node.
 fn caught(node: &'static str, flaw: Flaw) -> Vec<&'static str> {
     let scenario = scenario(6, 400);
-    let setup = wiring::setup(scenario.partitions(), Arc::new(Schemas::compiled()));
-    let Run { violations, payments, .. } = run_with(&scenario, move |partition| {
-        let tasks = wiring::tasks(partition, &setup, &|_| true).into_iter();
+    let builds = Builds::new(scenario.partitions(), Arc::new(versions::schemas()));
+    let Run { violations, payments, .. } = run_with(&scenario, move |version, partition| {
+        let tasks = builds.tasks(version, partition).into_iter();
         let broken = |task: Box<dyn Task>| -> Box<dyn Task> {
             if task.node().name == node { Box::new(Broken { task, flaw }) } else { task }
         };

@@ -37,7 +37,7 @@ impl Simulated {
     pub fn new(options: SimOptions, scenario: &Scenario) -> Self {
         let name = format!("{options:?}");
         let setup = wiring::setup(options.partitions, Arc::new(Schemas::compiled()));
-        let make = move |partition| wiring::tasks(partition, &setup, &|_| true);
+        let make = move |_, partition| wiring::tasks(partition, &setup, &|_| true);
         let placements = options.placements.clone();
         let options = SimOptions { placements: less(&placements, &scenario.without), ..options };
         Simulated { name, simulation: Simulation::new(options, make), placements }

@@ -27,6 +27,8 @@ pub enum Fault {
     Join,
     /// A process is stopped cleanly, and started again.
     Restart,
+    /// A process is stopped cleanly, and started again as the other build: upgraded, or rolled back.
+    Upgrade,
     /// A process that had joined leaves for good.
     Leave,
     /// A process joins for some of its topics only, as one of another build would.
@@ -79,6 +81,7 @@ impl Fault {
         (Fault::Cut, 200),
         (Fault::Join, 150),
         (Fault::Restart, 150),
+        (Fault::Upgrade, 150),
         (Fault::Leave, 2_500),
         (Fault::Subscription, 30_000),
         (Fault::StaleAssignment, 300_000),
@@ -88,13 +91,13 @@ impl Fault {
         (Fault::Hanging, 100),
         (Fault::Stranger, 3_000),
         (Fault::SlowPartition, 300),
-        (Fault::FalseCut, 200),
+        (Fault::FalseCut, 600),
         (Fault::LostTail, 150_000),
         (Fault::StoreLost, 50_000),
         (Fault::StoreStale, 50_000),
         (Fault::StoreAhead, 30_000),
         (Fault::StoreForeign, 30_000),
-        (Fault::DiskFull, 500),
+        (Fault::DiskFull, 1_000),
         (Fault::Clock, 500),
         (Fault::Regroup, 50),
     ];
@@ -114,6 +117,7 @@ impl Fault {
             Fault::Cut => "cut off",
             Fault::Join => "process joins",
             Fault::Restart => "restart",
+            Fault::Upgrade => "upgrade",
             Fault::Leave => "process leaves",
             Fault::Subscription => "partial subscription",
             Fault::StaleAssignment => "stale assignment",

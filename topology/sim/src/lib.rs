@@ -5,7 +5,8 @@
 //! a `tributary_slot::Slot`, the very one that runs in production, over a log with transactions and coordinators that
 //! fence; or [`Hops::Owned`]: one process owns log and state and commits in one write, as the embedded driver does. Wherever
 //! a process stands still, others go first, and it may die, freeze, be cut off or replaced there; calls are lost on
-//! their way or on their way back; stores lose their tails, go stale, or are gone ([`Fault`]).
+//! their way or on their way back; stores lose their tails, go stale, or are gone; processes are upgraded and rolled back one
+//! by one, so that two builds are at work at the same time ([`Fault`]). In what they differ, whoever makes their tasks decides.
 //!
 //! Deliberately absent: several brokers and their elections (what an election does to a client is here: calls without an answer,
 //! coordinators that are away, a log that is taken for cut); logs that really lose what they acknowledged; and
@@ -39,6 +40,7 @@ pub use disk::TaskStore;
 pub use faults::{Count, Fault};
 pub use log::MemoryLog;
 pub use options::{Crash, Hops, SimOptions};
+pub use process::Version;
 pub use watch::TaskAt;
 
 use cluster::Cluster;
@@ -97,15 +99,15 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A simulation of the nodes whose tasks `make` gives for each partition.
+    /// A simulation of the nodes whose tasks `make` gives for each partition, as a process of either version has them.
     ///
     /// # Panics
     /// Where one process is to own the log and there is more than one.
     #[must_use]
-    pub fn new(options: SimOptions, make: impl Fn(u32) -> Vec<Box<dyn Task>> + 'static) -> Self {
+    pub fn new(options: SimOptions, make: impl Fn(Version, u32) -> Vec<Box<dyn Task>> + 'static) -> Self {
         let single = options.placements.len() == 1 && options.processes == 1;
         assert!(options.hops != Hops::Owned || single, "only one process can own the log");
-        let nodes = make(0).iter().map(|task| task.node()).collect();
+        let nodes = make(Version::Older, 0).iter().map(|task| task.node()).collect();
         let (random, faults) = (Random::new(options.seed), Faults::new(options.faults.clone()));
         let mut cluster = Cluster::new(options.partitions, options.placements.len(), random, faults, options.start);
         (cluster.ticking, cluster.largest) = (options.ticking, options.largest);

@@ -16,8 +16,28 @@ use crate::local::{Held, Local, Wish};
 use crate::options::{Hops, SimOptions};
 use crate::{cluster, owner};
 
-/// Makes the tasks of all nodes for a partition.
-pub(crate) type Make = Rc<dyn Fn(u32) -> Vec<Box<dyn Task>>>;
+/// Which of two builds a process runs. A fleet is upgraded process by process, so both are at work at the same time, on the
+/// same topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one that all begin with.
+    Older,
+    /// The one that they are upgraded to, and may be rolled back from.
+    Newer,
+}
+
+impl Version {
+    /// The one that it is not.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Version::Older => Version::Newer,
+            Version::Newer => Version::Older,
+        }
+    }
+}
+
+/// Makes the tasks of all nodes for a partition, as a version has them.
+pub(crate) type Make = Rc<dyn Fn(Version, u32) -> Vec<Box<dyn Task>>>;
 
 /// A process that is up.
 pub(crate) struct Running {
@@ -65,6 +85,8 @@ pub(crate) struct Process {
     /// Which placement.
     pub group: usize,
     pub nodes: Vec<&'static Node>,
+    /// What it runs from its next start on.
+    pub version: Version,
     pub disks: Rc<Disks>,
     /// `None` while it is down.
     pub running: Option<Running>,
@@ -84,12 +106,12 @@ impl Process {
         let local = Rc::new(Local::new(life, self.slot.clone(), self.group));
         local.attempts.set(self.attempts);
         let around = Around { held: held.clone(), local: local.clone(), disks: self.disks.clone() };
-        let (nodes, make) = (self.nodes.clone(), make.clone());
+        let (nodes, version, make) = (self.nodes.clone(), self.version, make.clone());
         let tasks = {
             let nodes = nodes.clone();
             move |partition| -> Vec<Box<dyn Task>> {
                 let ours = |name: &str| nodes.iter().any(|node| node.name == name);
-                make(partition).into_iter().filter(|task| ours(task.node().name)).collect()
+                make(version, partition).into_iter().filter(|task| ours(task.node().name)).collect()
             }
         };
         let future: Pin<Box<dyn Future<Output = _>>> = if options.hops == Hops::Owned {

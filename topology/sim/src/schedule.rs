@@ -8,7 +8,7 @@ use crate::disk::Disks;
 use crate::faults::Fault;
 use crate::local::Wish;
 use crate::options::{Crash, Hops};
-use crate::process::{Process, Running};
+use crate::process::{Process, Running, Version};
 use crate::{SimError, Simulation, cluster, group, owner};
 
 /// Who may go next.
@@ -143,13 +143,13 @@ impl Simulation {
             let nodes: Vec<_> = self.nodes.iter().copied().filter(|node| placement.contains(&node.name)).collect();
             for number in 0..self.options.processes {
                 let disks = Disks::new(&nodes, partitions, fragile);
-                old.iter()
-                    .filter(|process| process.slot.ends_with(&format!(".{number}")))
-                    .for_each(|process| disks.copy(&process.disks));
+                let before = old.iter().filter(|process| process.slot.ends_with(&format!(".{number}")));
+                before.clone().for_each(|process| disks.copy(&process.disks));
                 self.processes.push(Process {
                     slot: format!("{grouping}.{group}.{number}"),
                     group,
                     nodes: nodes.clone(),
+                    version: before.map(|process| process.version).next().unwrap_or(Version::Older),
                     disks: Rc::new(disks),
                     running: None,
                     down: 0,

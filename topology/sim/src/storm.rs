@@ -20,6 +20,7 @@ const OF_A_PROCESS: &[Fault] = &[
     Fault::Cut,
     Fault::HastyClient,
     Fault::Restart,
+    Fault::Upgrade,
     Fault::Leave,
     Fault::Clock,
 ];
@@ -123,8 +124,8 @@ impl Simulation {
     fn add(&mut self) {
         let count = self.processes.len();
         let chosen = self.cluster_mut().random.below(count);
-        let Process { group, nodes, .. } = &self.processes[chosen];
-        let (group, nodes) = (*group, nodes.clone());
+        let Process { group, nodes, version, .. } = &self.processes[chosen];
+        let (group, nodes, version) = (*group, nodes.clone(), *version);
         let disks = Rc::new(Disks::new(&nodes, self.options.partitions, true));
         // Two that come before either is started are still two.
         self.lives += 1;
@@ -134,6 +135,7 @@ impl Simulation {
             slot,
             group,
             nodes,
+            version,
             disks,
             running,
             down,
@@ -147,7 +149,8 @@ impl Simulation {
         let Some(running) = &mut self.processes[index].running else { return };
         let (local, now) = (running.local.clone(), self.cluster.as_ref().map_or(0, |cluster| cluster.elapsed));
         // Who stands still can be told to stop, and the client of one that is not frozen does not stand still.
-        if running.frozen > now && !matches!(fault, Fault::Restart | Fault::Leave | Fault::HastyClient) {
+        let told = matches!(fault, Fault::Restart | Fault::Upgrade | Fault::Leave | Fault::HastyClient);
+        if running.frozen > now && !told {
             return;
         }
         match fault {
@@ -184,6 +187,14 @@ impl Simulation {
                 }
             }
             Fault::Restart => local.stopping.set(true),
+            Fault::Upgrade => {
+                if local.stopping.get() {
+                    return;
+                }
+                let process = &mut self.processes[index];
+                process.version = process.version.other();
+                local.stopping.set(true);
+            }
             Fault::Leave => {
                 let process = &mut self.processes[index];
                 if !process.is_extra || process.leaves {
@@ -201,13 +212,18 @@ impl Simulation {
         self.count(fault, local.in_epoch.get());
     }
 
-    /// A process stands still, and another takes its slot on another machine, with what was saved of its stores or nothing.
+    /// A process stands still, and another takes its slot on another machine, with what was saved of its stores or nothing, and
+    /// as either build: who rolls out a new one does not always wait for the end of the old.
     fn replace(&mut self, index: usize) {
         let until = self.cluster_mut().soon(1, 25);
         let (now, copies) = (self.cluster().elapsed, self.cluster_mut().random.chance(1, 2));
         let down = self.cluster_mut().soon(0, 9);
+        let upgrades = self.options.faults.contains_key(&Fault::Upgrade) && self.cluster_mut().random.chance(1, 2);
         let process = &mut self.processes[index];
         let Some(mut zombie) = process.running.take() else { return };
+        if upgrades {
+            process.version = process.version.other();
+        }
         let disks = Disks::new(&process.nodes, self.options.partitions, true);
         if copies {
             disks.copy(&process.disks);

@@ -29,7 +29,7 @@ fn undisturbed(seed: u64, partitions: u32) -> SimOptions {
 
 fn simulate(options: SimOptions) -> Simulation {
     let partitions = options.partitions;
-    let mut simulation = Simulation::new(options, move |partition| toy::tasks(partition, partitions));
+    let mut simulation = Simulation::new(options, move |_, partition| toy::tasks(partition, partitions));
     for n in 0..12 {
         let (from, to) = (format!("w{}", n % 3), format!("w{}", n % 4));
         let verb = if n % 4 == 0 { "later" } else { "pay" };
@@ -144,7 +144,7 @@ fn a_seed_decides_every_byte() {
 fn after_a_restart_timers_wait_until_the_log_is_read() {
     for seed in 0..20 {
         for options in [apart(seed, 1), fused(seed, 1), foreseen(seed, 1)] {
-            let mut simulation = Simulation::new(options, |partition| toy::tasks(partition, 1));
+            let mut simulation = Simulation::new(options, |_, partition| toy::tasks(partition, 1));
             simulation.submit(&ORDERS, "ann", toy::order("1", "later", "ann", "bob", 1_000_000));
             simulation.run_until_quiet().unwrap();
             simulation.kill("wallet");
@@ -159,7 +159,7 @@ fn after_a_restart_timers_wait_until_the_log_is_read() {
 #[test]
 fn a_bad_record_becomes_a_dead_letter_once() {
     let mut simulation =
-        Simulation::new(SimOptions { crash: Crash::Round, ..apart(9, 1) }, |partition| toy::tasks(partition, 1));
+        Simulation::new(SimOptions { crash: Crash::Round, ..apart(9, 1) }, |_, partition| toy::tasks(partition, 1));
     simulation.produce(&ORDERS, 0, None, Some(b"no envelope".to_vec()));
     simulation.run_until_quiet().unwrap();
     assert_eq!(simulation.log().read(DEAD_LETTERS, 0, 0, 9).unwrap().len(), 1);

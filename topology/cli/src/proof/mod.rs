@@ -1,6 +1,7 @@
 //! The proof: no fault we can think of loses, doubles or unbalances a payment. A [`workload`] of everything that clients
 //! do is played over a simulation in a storm of faults, and [`checkers`] watch the log and the stores as it goes and judge
-//! them once all has come to rest. All of it follows from one seed.
+//! them once all has come to rest. Its processes are of two [`versions`] at the same time, and so are its clients. All of it
+//! follows from one seed.
 //!
 //! Two modes, one after the other. In *safety* faults go on, and nothing wrong may ever be seen. In *liveness* they stop,
 //! and every command must reach its outcome within a bound.
@@ -10,6 +11,7 @@
 
 pub mod checkers;
 mod run;
+pub mod versions;
 pub mod workload;
 mod world;
 

@@ -11,10 +11,10 @@ use tributary_graph::NODES;
 use tributary_sim::{Count, SimError, SimOptions};
 
 use super::checkers::{self, Panel, Seen};
+use super::versions::{self, Builds};
 use super::world::{CALM, Make, World};
 use super::{Violation, halted};
 use crate::load::plan::Draw;
-use crate::wiring::{self, Schemas};
 
 /// What is run: it and the build decide everything that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +64,11 @@ pub struct Run {
 /// The panel looks at the stores once in so many acts.
 const LOOK: u64 = 48;
 
-/// Runs a scenario over the graph as this build has it.
+/// Runs a scenario over the graph as this build has it, and a newer one.
 #[must_use]
 pub fn run(scenario: &Scenario) -> Run {
-    let setup = wiring::setup(scenario.partitions(), Arc::new(Schemas::compiled()));
-    run_with(scenario, move |partition| wiring::tasks(partition, &setup, &|_| true))
+    let builds = Builds::new(scenario.partitions(), Arc::new(versions::schemas()));
+    run_with(scenario, move |version, partition| builds.tasks(version, partition))
 }
 
 /// Runs a scenario over tasks of the caller's own: a build that is broken on purpose must be caught.

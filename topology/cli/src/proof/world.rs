@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use tributary_flow::time::SECOND;
 use tributary_flow::{Node, Registry, Store, Task};
-use tributary_sim::{SimError, SimOptions, Simulation};
+use tributary_sim::{SimError, SimOptions, Simulation, Version};
 
 use super::checkers::Seen;
+use super::versions;
 use super::workload::{Act, LONGEST, Workload};
 use crate::verify::States;
-use crate::wiring::Schemas;
 
 /// Turns in which the calm must come to rest, for each record that was sent: mostly it takes a few for each.
 const PATIENCE: u64 = 40;
@@ -19,10 +19,10 @@ const PATIENCE: u64 = 40;
 /// whatever waited for one ends.
 pub const CALM: [i64; 4] = [0, 30 * SECOND, LONGEST, LONGEST];
 
-/// Makes the tasks of every node in a partition.
-pub trait Make: Fn(u32) -> Vec<Box<dyn Task>> + 'static {}
+/// Makes the tasks of every node in a partition, as a version has them.
+pub trait Make: Fn(Version, u32) -> Vec<Box<dyn Task>> + 'static {}
 
-impl<F: Fn(u32) -> Vec<Box<dyn Task>> + 'static> Make for F {}
+impl<F: Fn(Version, u32) -> Vec<Box<dyn Task>> + 'static> Make for F {}
 
 /// A world under way.
 pub struct World {
@@ -38,7 +38,7 @@ impl World {
     /// At its beginning. The options' seed is the workload's too.
     #[must_use]
     pub fn new(options: SimOptions, make: impl Make) -> Self {
-        let registry: Arc<dyn Registry> = Arc::new(Schemas::compiled());
+        let registry: Arc<dyn Registry> = Arc::new(versions::schemas());
         let workload = Workload::new(options.seed, options.partitions, registry.clone());
         World { simulation: Simulation::new(options, make), workload, registry, turns: 0, storm: None }
     }

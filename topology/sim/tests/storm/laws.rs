@@ -139,7 +139,8 @@ fn ids_follow_from_causes(played: &Played) -> Result<(), String> {
     let found = ids(&played.simulation);
     let distinct: BTreeSet<EventId> = found.iter().map(|(_, id)| *id).collect();
     law(distinct.len() == found.len(), || format!("{} ids of {} facts", distinct.len(), found.len()))?;
-    let mut calm = Simulation::new(SimOptions::new(0, 1, vec![vec!["wallet"]]), |partition| toy::tasks(partition, 1));
+    let mut calm =
+        Simulation::new(SimOptions::new(0, 1, vec![vec!["wallet"]]), |_, partition| toy::tasks(partition, 1));
     let same: Vec<u64> = (0..ORDERED).filter(|n| n % 4 != 0 && *n != 2).rev().collect();
     for n in &same {
         let (from, to) = (format!("w{}", n % 3), format!("w{}", n % 4));

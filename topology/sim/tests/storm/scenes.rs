@@ -17,7 +17,7 @@ const LOST: i64 = 9 * SECOND + SECOND / 2;
 fn scene(seed: u64, crash: Crash) -> Result<Simulation, SimError> {
     let options =
         SimOptions { hops: Hops::Foreseen, ticking: true, crash, ..SimOptions::new(seed, 3, vec![NODES.to_vec()]) };
-    let mut simulation = Simulation::new(options, |partition| tasks(partition, 3, true));
+    let mut simulation = Simulation::new(options, |_, partition| tasks(partition, 3, true));
     for n in 0..6 {
         let from = format!("w{n}");
         simulation.submit(&ORDERS, &from, toy::order(&from, "pay", &from, "w7", 1));
@@ -50,7 +50,7 @@ pub fn a_lost_process_is_soon_replaced(played: &Played) -> Result<(), String> {
         processes: 2,
         ..SimOptions::new(seed, 3, vec![NODES.to_vec()])
     };
-    let mut simulation = Simulation::new(options, |partition| tasks(partition, 3, true));
+    let mut simulation = Simulation::new(options, |_, partition| tasks(partition, 3, true));
     simulation.run_until_quiet().map_err(|error| error.to_string())?;
     simulation.crash_at(boundary);
     for n in 0..6 {

@@ -89,7 +89,7 @@ struct Stage {
 pub fn play(seed: u64) -> Result<Played, Broken> {
     let fixed = Rc::new(Cell::new(false));
     let is_fixed = fixed.clone();
-    let simulation = Simulation::new(options(seed), move |partition| tasks(partition, PARTITIONS, is_fixed.get()));
+    let simulation = Simulation::new(options(seed), move |_, partition| tasks(partition, PARTITIONS, is_fixed.get()));
     let mut stage = Stage { played: Played { simulation, met: Vec::new(), compacted: false }, fixed };
     for n in 0..ORDERED {
         stage.orders(n);

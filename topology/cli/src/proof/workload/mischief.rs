@@ -11,6 +11,7 @@ use tributary_schemas::accounts::{AccountCommand, UpdateAccount};
 use tributary_schemas::transactions::{TransactionCommand, VoidTransaction};
 
 use super::{Act, Workload};
+use crate::proof::versions;
 
 impl Workload {
     /// A command once more: byte for byte, or sent anew with another time, or a creation under another id.
@@ -71,7 +72,7 @@ impl Workload {
             if matches!(body, CommandBody::Account(_)) { &ACCOUNTS_COMMANDS } else { &TRANSACTIONS_COMMANDS };
         let command = Command { topic, id: self.name("c"), body };
         let header = CommandHeader { time: self.now, ..CommandHeader::default() };
-        let value = command.encode(self.registry.as_ref(), header.clone());
+        let value = self.written_by_some(&command, header.clone());
         let partition = self.pick(self.partitions as usize) as u32;
         let key = command.body.key().as_bytes().to_vec();
         self.next.push_back(Act::Write { topic, partition, record: (Some(key), Some(value)), command: true });
@@ -104,7 +105,11 @@ impl Workload {
             2 => (Some(key), None),
             3 => (Some(key), Some(b"no frame at all".to_vec())),
             4 => (Some(key), Some([frame(7_777), vec![1, 2, 3]].concat())),
-            5 => (Some(key), Some([frame(self.registry.id(topic.schema)), vec![0xff; 9]].concat())),
+            5 => {
+                let (older, newer) = (self.registry.id(topic.schema), versions::newer_id(topic.schema));
+                let id = if self.chance(50) { older } else { newer };
+                (Some(key), Some([frame(id), vec![0xff; 9]].concat()))
+            }
             6 => {
                 topic = good.topic;
                 (Some(key), Some(value(CommandHeader { actor: Some(String::new()), ..header })))

@@ -22,6 +22,7 @@ use tributary_schemas::AccountId;
 
 pub use sent::{Identity, Request, Sent};
 
+use super::versions;
 use crate::load::plan::Draw;
 use accounts::Account;
 use payments::Held;
@@ -192,9 +193,15 @@ impl Workload {
 
     /// Sends a command, new or not.
     fn put(&mut self, command: Command, header: CommandHeader) {
-        let value = command.encode(self.registry.as_ref(), header.clone());
+        let value = self.written_by_some(&command, header.clone());
         self.next.push_back(Act::Send { topic: command.topic, key: command.body.key().to_owned(), value });
         self.remember(command, header);
+    }
+
+    /// A command as a client writes it: every other one was upgraded before some of those who read it.
+    fn written_by_some(&mut self, command: &Command, header: CommandHeader) -> Vec<u8> {
+        let value = command.encode(self.registry.as_ref(), header);
+        if self.chance(50) { versions::newer(command.topic.schema, &value) } else { value }
     }
 
     fn remember(&mut self, command: Command, header: CommandHeader) {
