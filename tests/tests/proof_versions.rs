@@ -14,15 +14,16 @@ use tributary_flow::task::TranslateError;
 use tributary_flow::{JournalEntry, LogError, Registry, log};
 use tributary_graph::{NODES, TOPICS};
 use tributary_schemas::schema_id;
-use tributary_sim::{SimOptions, Version};
+use tributary_sim::{Fault, SimOptions, Version};
 use tributary_tests::scenario::simulated::together;
 
 const PARTITIONS: u32 = 1;
 
-/// A fleet that has had some payments.
+/// A fleet that has had some payments, and is upgraded and rolled back more often than in a storm.
 fn fleet() -> Result<World> {
     let builds = Builds::new(PARTITIONS, Arc::new(versions::schemas()));
-    let options = SimOptions::stormy(3, PARTITIONS, together());
+    let mut options = SimOptions::stormy(3, PARTITIONS, together());
+    options.faults.insert(Fault::Upgrade, 1_500);
     let mut world = World::new(options, move |version, partition| builds.tasks(version, partition));
     while world.workload().sent().payments < 400 {
         world.act()?;
