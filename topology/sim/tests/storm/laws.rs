@@ -122,7 +122,8 @@ fn one_letter_each(played: &Played) -> Result<(), String> {
     };
     let mut codes: Vec<String> = records(&played.simulation, DEAD_LETTERS).into_iter().map(code).collect();
     let mut expected = LETTERS;
-    (codes.sort(), expected.sort());
+    codes.sort();
+    expected.sort();
     law(codes == expected, || format!("{codes:?}"))
 }
 

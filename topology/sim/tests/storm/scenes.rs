@@ -40,7 +40,7 @@ pub fn a_crash_is_soon_over(played: &Played) -> Result<(), String> {
 /// What a process had open when it was lost for good is ended by those who are left, as soon as they know that it is lost.
 pub fn a_lost_process_is_soon_replaced(played: &Played) -> Result<(), String> {
     let seed = played.simulation.seed();
-    if seed % 8 != 0 {
+    if !seed.is_multiple_of(8) {
         return Ok(());
     }
     let boundary = 1 + draw(seed, 2) % 7;

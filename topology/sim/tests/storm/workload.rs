@@ -110,7 +110,7 @@ impl Stage {
     fn orders(&mut self, n: u64) {
         let simulation = &mut self.played.simulation;
         let (from, to) = (format!("w{}", n % 3), format!("w{}", n % 4));
-        let verb = if n % 4 == 0 { "later" } else { "pay" };
+        let verb = if n.is_multiple_of(4) { "later" } else { "pay" };
         let amount = if verb == "later" { 10_000 << n } else { n + 1 };
         simulation.submit(&ORDERS, &from, toy::order(&format!("c{n}"), verb, &from, &to, amount));
         match n {
@@ -139,7 +139,7 @@ impl Stage {
                     self.in_place("w8", toy::order("bug", "panic", "w8", "w8", 1));
                 }
             }
-            5 | 6 | 7 => {
+            5..=7 => {
                 simulation.submit(&ORDERS, "w5", toy::order(&format!("again{n}"), "later", "w5", "w6", 0));
                 let conflict = toy::order("c2", "pay", "w2", "w3", 100 + n);
                 simulation.submit(&ORDERS, "w2", conflict);
@@ -156,7 +156,7 @@ impl Stage {
 
     /// An order is cancelled. In some seeds that is while nobody runs, and its time goes by.
     fn outage(&mut self) {
-        let whole = draw(self.played.simulation.seed(), 100) % 2 == 0;
+        let whole = draw(self.played.simulation.seed(), 100).is_multiple_of(2);
         if whole {
             self.played.simulation.place(vec![NODES.to_vec()]);
         }
