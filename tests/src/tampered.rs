@@ -9,7 +9,7 @@ use tributary_account::entry_hash;
 use tributary_cli::decode::Decoder;
 use tributary_cli::proof::versions;
 use tributary_flow::framing::frame;
-use tributary_flow::{Body, FactHeader, Header, Log, LogError, Logged, TopicRef, log};
+use tributary_flow::{Body, FactHeader, Header, Log, LogError, Logged, Timestamp, TopicRef, log};
 use tributary_graph::LEDGER_ENTRIES;
 use tributary_schemas::ledger::{Entry, EntryPosted};
 use tributary_schemas::{AccountKind, schema_id};
@@ -87,10 +87,15 @@ impl<'a> Tampered<'a> {
         self.push(topic, spot.0, copy);
     }
 
-    /// Appends a fact.
+    /// Appends a fact of the beginning of time.
     pub fn append<B: Body>(&mut self, topic: TopicRef, partition: usize, body: &B) {
+        self.append_at(topic, partition, Timestamp::default(), body);
+    }
+
+    /// Appends a fact that says when it was decided.
+    pub fn append_at<B: Body>(&mut self, topic: TopicRef, partition: usize, time: Timestamp, body: &B) {
         let key = Some(body.key().as_bytes().to_vec());
-        let value = Some(encode(topic, &Header::Fact(FactHeader::default()), body));
+        let value = Some(encode(topic, &Header::Fact(FactHeader { time, ..FactHeader::default() }), body));
         self.push(topic, partition, Logged { key, value, ..Logged::default() });
     }
 

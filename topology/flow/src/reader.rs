@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::Timestamp;
 use crate::rows::{self, Collection, Index, Ordered, tag};
 use crate::store::{Store, prefix_end};
 use crate::task::Meta;
@@ -73,6 +74,20 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn index<K: Ordered, V: DeserializeOwned>(&self, index: &Index<K, V>, page: Page<'_, K>) -> Vec<(K, V)> {
         self.page(index.prefix(), page)
+    }
+
+    /// Every timer of the partition, in order of key: whose it is, its name, and when it is due. `T` is how the node names its
+    /// timers.
+    #[must_use]
+    pub fn timers<T: DeserializeOwned>(&self) -> Vec<(String, T, Timestamp)> {
+        let mut found = Vec::new();
+        self.0.scan(&[tag::TIMER_OF_KEY], &[tag::TIMER_OF_KEY + 1], false, &mut |at, deadline| {
+            let mut name = &at[1..];
+            let Some(key) = String::read(&mut name) else { panic!("a timer's key cannot be read") };
+            found.push((key, rows::from_bytes(name), rows::from_bytes(deadline)));
+            ControlFlow::Continue(())
+        });
+        found
     }
 
     /// The offset of `topic` from which this task reads on: everything below is in the state.

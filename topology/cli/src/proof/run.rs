@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tributary_flow::Node;
+use tributary_flow::time::DAY;
 use tributary_graph::NODES;
 use tributary_sim::{Count, SimError, SimOptions};
 
@@ -94,12 +95,14 @@ fn placements() -> [Vec<Vec<&'static str>>; 4] {
     [vec![names(&|_| true)], alone, halves(&Node::is_view), halves(&|node| node.key == "account")]
 }
 
-/// Every fault there is. The seed decides how the nodes are placed at first; the storm may place them anew.
+/// Every fault there is. The seed decides how the nodes are placed at first; the storm may place them anew. It also decides the
+/// hour and the day of a month, so that a night or the end of the month is near in some seeds.
 fn options(scenario: &Scenario) -> SimOptions {
     let groupings = placements();
     let first = groupings[(scenario.seed % 4) as usize].clone();
     let stormy = SimOptions::stormy(scenario.seed, scenario.partitions(), first);
-    SimOptions { groupings: groupings.to_vec(), ..stormy }
+    let since = Draw::new(scenario.seed ^ 0x6d6f_6e74_6873).below(31 * DAY as u64) as i64;
+    SimOptions { groupings: groupings.to_vec(), start: stormy.start.plus(since), ..stormy }
 }
 
 /// Time of the processor that this thread has taken: what a seed costs, whoever else is at work.

@@ -1,10 +1,12 @@
 //! The chains, entry by entry as they are committed: numbered without gaps, each naming the hash of the one before, each
-//! hashed right, each balance the one before and the amount. The law is `verify`'s; here it is held at every step.
+//! hashed right, each balance the one before and the amount. The law is `verify`'s; here it is held at every step. Only the hash is
+//! computed here once more, as it is described and not as the account computes it.
 
 use std::collections::HashMap;
 
 use tributary_schemas::accounts::AccountEvent;
 use tributary_schemas::ledger::{Entry, EntryPosted};
+use tributary_schemas::{Hash, Side};
 
 use super::{Body, Checker, Found, Seen, Told};
 use crate::proof::workload::Sent;
@@ -18,6 +20,31 @@ pub struct Chain {
     /// Entries of accounts whose opening was not seen yet.
     early: HashMap<String, Vec<(String, EntryPosted)>>,
     report: Report,
+}
+
+/// The hash that an entry must have, by the description of `tributary_account::entry_hash`: the tag, the previous hash, and
+/// the other fields in the schema's order.
+fn hash(entry: &EntryPosted) -> Hash {
+    let text = |text: &str| [(text.len() as u64).to_le_bytes().as_slice(), text.as_bytes()].concat();
+    let number = |number: i128, bytes: usize| number.to_le_bytes()[..bytes].to_vec();
+    let side = if entry.side == Side::Credit { 1 } else { 0 };
+    let fields = [
+        b"tributary.entry.v1".to_vec(),
+        entry.previous_hash.0.to_vec(),
+        text(entry.account_id.as_str()),
+        number(entry.sequence.into(), 8),
+        text(entry.transaction_id.as_str()),
+        number(entry.posting.into(), 4),
+        number(entry.line.into(), 4),
+        vec![side],
+        number(entry.amount.amount.0, 16),
+        text(entry.amount.currency.as_str()),
+        number(entry.balance.0, 16),
+        number(entry.available.0, 16),
+        number(entry.booked_at.0.into(), 8),
+        number(entry.value_date.0.into(), 4),
+    ];
+    Hash(*blake3::hash(&fields.concat()).as_bytes())
 }
 
 impl Chain {
@@ -35,6 +62,11 @@ impl Checker for Chain {
     }
 
     fn told(&mut self, told: &Told, _: &Sent, found: &mut Found) {
+        if let Body::Entry(Entry::EntryPosted(entry)) = &told.body
+            && entry.hash != hash(entry)
+        {
+            found.wrong(format!("{}: the hash {} is not of all of the entry", told.at(), entry.hash));
+        }
         match &told.body {
             Body::Account(AccountEvent::AccountOpened(opened)) => {
                 if self.accounts.insert(told.key.clone(), chains::Chain::of(opened)).is_some() {

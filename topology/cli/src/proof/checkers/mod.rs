@@ -4,17 +4,23 @@
 //! ([`Checker::look`]), and judges when all has come to rest ([`Checker::rest`]). What it is told costs little; what it
 //! does at rest may read the whole log.
 
+mod authority;
 mod chain;
 mod committed;
+mod consent;
 mod conservation;
 mod floors;
 mod holds;
 mod laws;
+mod limits;
 mod outcomes;
 mod read_your_writes;
 mod recount;
 mod replayed;
+mod standing;
 mod tail;
+mod velocity;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,17 +34,23 @@ use crate::decode::Decoder;
 use crate::load::plan::Draw;
 use crate::verify::States;
 
+pub use authority::Authority;
 pub use chain::Chain;
 pub use committed::Committed;
+pub use consent::Consent;
 pub use conservation::Conservation;
 pub use floors::Floors;
 pub use holds::Holds;
 pub use laws::Laws;
+pub use limits::Limits;
 pub use outcomes::Outcomes;
 pub use read_your_writes::ReadYourWrites;
 pub use recount::Recount;
 pub use replayed::Replayed;
+pub use standing::Standing;
 pub use tail::{Body, Tail, Told};
+pub use velocity::Velocity;
+pub use waits::Waits;
 
 /// What can be seen of a system from outside.
 #[derive(Clone, Copy)]
@@ -97,6 +109,12 @@ pub fn all(partitions: u32) -> Vec<Box<dyn Checker>> {
         Box::new(Chain::default()),
         Box::new(Floors),
         Box::new(Holds::default()),
+        Box::new(Waits),
+        Box::new(Standing::default()),
+        Box::new(Limits::default()),
+        Box::new(Velocity::default()),
+        Box::new(Authority),
+        Box::new(Consent::default()),
         Box::new(Outcomes::default()),
         Box::new(ReadYourWrites::new(partitions)),
         Box::new(Committed::default()),

@@ -25,7 +25,7 @@ pub struct Outcomes {
 }
 
 /// The node that wrote the answers of a topic.
-fn guard(topic: &str) -> Option<&'static str> {
+pub(super) fn guard(topic: &str) -> Option<&'static str> {
     [(&ACCOUNTS_EVENTS, &account::NODE), (&TRANSACTIONS_EVENTS, &transaction::NODE), (&PARTIES_EVENTS, &risk::NODE)]
         .into_iter()
         .find_map(|(answers, node)| (answers.name == topic).then_some(node.name))

@@ -55,7 +55,7 @@ impl Workload {
         let privileged = self.chance(30);
         if privileged {
             open.floor = self.chance(60).then_some(Self::minor(currency, 5_000));
-            open.daily_limit = self.chance(30).then_some(Self::minor(currency, 1_000_000));
+            open.daily_limit = self.chance(30).then_some(Self::minor(currency, 8_000 << self.draw.below(8)));
             open.monthly_limit = self.chance(30).then_some(Self::minor(currency, 3_000_000));
         }
         let topic = if privileged { &ACCOUNTS_ADMIN_COMMANDS } else { &ACCOUNTS_COMMANDS };
@@ -82,7 +82,7 @@ impl Workload {
         peers[number].clone()
     }
 
-    /// Freezes an account or blocks its owner; few at a time.
+    /// Freezes an account or blocks its owner; few at a time. Now and then a freeze comes through the door where that is refused.
     pub(super) fn restrict(&mut self) {
         if self.lifts.len() > 2 {
             return self.lift();
@@ -92,7 +92,8 @@ impl Workload {
         let account = self.accounts[number].id.clone();
         if self.chance(50) {
             let freeze = FreezeAccount { reason: "asked".to_owned(), ..FreezeAccount::new(account.clone()) };
-            self.send(&ACCOUNTS_ADMIN_COMMANDS, CommandBody::Account(freeze.into()), Some("officer"));
+            let topic = if self.chance(85) { &ACCOUNTS_ADMIN_COMMANDS } else { &ACCOUNTS_COMMANDS };
+            self.send(topic, CommandBody::Account(freeze.into()), Some("officer"));
             self.lifts.push((account, Lift::Unfreeze));
         } else {
             let block = BlockParty { reason: "watched".to_owned(), ..BlockParty::new(account.clone()) };
@@ -128,7 +129,8 @@ impl Workload {
         let mut update = UpdateAccount::new(account.id.clone());
         match self.draw.below(4) {
             0 => update.floor = Some(Self::minor(account.currency, self.draw.below(20_000))),
-            1 => update.daily_limit = Some(Self::minor(account.currency, 100_000 + self.draw.below(5_000_000))),
+            // A payment's worth or thousands.
+            1 => update.daily_limit = Some(Self::minor(account.currency, 4_000 << self.draw.below(12))),
             2 => (update.clear_limits, update.floor) = (true, Some(Amount::ZERO)),
             _ => update.name = Some(self.name("name")),
         }
@@ -136,8 +138,12 @@ impl Workload {
         self.send(topic, CommandBody::Account(update.into()), None);
     }
 
-    /// Asks to close one of the later accounts, which mostly has money and so is refused.
+    /// Asks to close one of the later accounts, which mostly has money and so is refused, or one that nobody else knows and
+    /// that is only promised money.
     pub(super) fn close_account(&mut self) {
+        if self.chance(50) {
+            return self.close_promised();
+        }
         let later = self.accounts.len() - AT_FIRST;
         if later == 0 {
             return self.open_account();
@@ -145,5 +151,17 @@ impl Workload {
         let number = AT_FIRST + self.pick(later);
         let close = CloseAccount::new(self.accounts[number].id.clone());
         self.send(&ACCOUNTS_COMMANDS, CommandBody::Account(close.into()), None);
+    }
+
+    /// Opens an account, promises it money, and asks to close it.
+    fn close_promised(&mut self) {
+        let payer = self.any();
+        let id = AccountId::parse(&self.name("empty")).expect("invariant: a plain id");
+        let open = OpenAccount::new(id.clone(), AccountKind::Liability, payer.currency);
+        self.send(&ACCOUNTS_COMMANDS, CommandBody::Account(open.into()), None);
+        self.next.push_back(Act::Run(200 + self.draw.below(800) as u32));
+        self.hold_between(&payer.id, &id, payer.currency);
+        self.next.push_back(Act::Run(200 + self.draw.below(800) as u32));
+        self.send(&ACCOUNTS_COMMANDS, CommandBody::Account(CloseAccount::new(id).into()), None);
     }
 }

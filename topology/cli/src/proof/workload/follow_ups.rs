@@ -14,7 +14,7 @@ use super::payments::{Held, INITIATOR};
 impl Workload {
     /// Something of a transaction that was made some time ago, or just now.
     pub(super) fn follow_up(&mut self) {
-        const FEWEST: usize = 24;
+        const FEWEST: usize = 12;
         if self.held.len() < FEWEST {
             return self.hold();
         }
@@ -67,9 +67,9 @@ impl Workload {
         let approve = self.chance(60);
         let review = ReviewTransaction::new(held.id.clone(), approve);
         let (actor, privileged) = match self.draw.below(10) {
-            0 => (Some(INITIATOR), true),
-            1 => (None, true),
-            2 => (Some("reviewer"), false),
+            0..=1 => (Some(INITIATOR), true),
+            2 => (None, true),
+            3 => (Some("reviewer"), false),
             _ => (Some("reviewer"), true),
         };
         let topic = if privileged { &TRANSACTIONS_ADMIN_COMMANDS } else { &TRANSACTIONS_COMMANDS };

@@ -206,7 +206,7 @@ impl Workload {
 
     fn remember(&mut self, command: Command, header: CommandHeader) {
         const MOST: usize = 400;
-        self.sent.command(&command);
+        self.sent.command(&command, header.actor.as_deref());
         if self.past.len() == MOST {
             let forgotten = self.draw.below(MOST as u64) as usize;
             self.past.swap_remove(forgotten);

@@ -129,8 +129,18 @@ impl Workload {
     /// A payment in two phases, which may or may not be heard of again.
     pub(super) fn hold(&mut self) {
         let payer = self.any();
+        if self.chance(10) {
+            // Of the house with itself, of which nobody is asked.
+            let (world, fees) = (system("world", payer.currency), system("fees", payer.currency));
+            return self.hold_between(&world, &fees, payer.currency);
+        }
         let payee = self.peer(&payer);
-        let legs = Self::pair(&payer.id, &payee.id, self.amount(payer.currency), payer.currency);
+        self.hold_between(&payer.id, &payee.id, payer.currency);
+    }
+
+    /// Holds an amount of one account for another.
+    pub(super) fn hold_between(&mut self, payer: &AccountId, payee: &AccountId, currency: Currency) {
+        let legs = Self::pair(payer, payee, self.amount(currency), currency);
         let hold_seconds = match self.draw.below(6) {
             0 => None,
             1 => Some(1 + self.draw.below(30) as i64),

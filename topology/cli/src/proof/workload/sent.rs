@@ -21,6 +21,12 @@ pub struct Request {
     pub cause: EventId,
     /// What makes it the same as another.
     pub digest: [u8; 16],
+    /// Who asked.
+    pub actor: Option<String>,
+    /// Whether it came through the door that only the privileged may use.
+    pub privileged: bool,
+    /// What was asked.
+    pub body: CommandBody,
 }
 
 /// Everything sent so far.
@@ -40,20 +46,26 @@ pub struct Sent {
 
 impl Sent {
     /// A command was sent.
-    pub(super) fn command(&mut self, command: &Command) {
+    pub(super) fn command(&mut self, command: &Command, actor: Option<&str>) {
         let key = command.body.key().to_owned();
         let creates = matches!(&command.body, CommandBody::Transaction(TransactionCommand::CreateTransaction(_)));
         if creates {
             self.creations.insert((key.clone(), command.id.clone()));
         }
-        if command.topic.kind == Kind::AdminCommands
-            && let Some(floor) = floor(&command.body)
-        {
+        let privileged = command.topic.kind == Kind::AdminCommands;
+        if privileged && let Some(floor) = floor(&command.body) {
             let allowed = self.allowances.entry(key.clone()).or_default();
             *allowed = floor.max(*allowed);
         }
         let identity = (command.guard().name, key, (!creates).then(|| command.id.clone()));
-        let request = Request { id: command.id.clone(), cause: command.cause(), digest: command.digest() };
+        let request = Request {
+            id: command.id.clone(),
+            cause: command.cause(),
+            digest: command.digest(),
+            actor: actor.map(str::to_owned),
+            privileged,
+            body: command.body.clone(),
+        };
         let known = self.requests.entry(identity).or_default();
         if !known.contains(&request) {
             known.push(request);
@@ -83,6 +95,12 @@ impl Sent {
     #[must_use]
     pub fn of(&self, identity: &Identity) -> &[Request] {
         self.requests.get(identity).map_or(&[], Vec::as_slice)
+    }
+
+    /// The requests to create a transaction.
+    #[must_use]
+    pub fn creations(&self, transaction: &str) -> &[Request] {
+        self.of(&(tributary_graph::transaction::NODE.name, transaction.to_owned(), None))
     }
 
     /// How many commands were sent, copies not counted.

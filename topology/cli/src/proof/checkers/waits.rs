@@ -1,0 +1,68 @@
+//! No transaction waits for ever, and none is ended by a wait that is over: at every time a transaction has the one timer of
+//! its status, due at its deadline, and where nothing can fail to come it has none.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use tributary_flow::{Page, Reader, Timestamp};
+use tributary_graph::transaction;
+use tributary_transaction::{Head, Status, Timer};
+
+use super::{Checker, Found, Seen};
+use crate::load::plan::Draw;
+
+/// The checker. It remembers nothing.
+pub struct Waits;
+
+/// What a transaction waits for by the clock, and until when.
+fn wait(head: &Head) -> Option<(Timer, Timestamp)> {
+    let Head::Open(open) = head else { return None };
+    let timer = match open.status {
+        Status::Initiated => Timer::Voting,
+        Status::OnHold => Timer::Review,
+        Status::Held => Timer::Hold,
+        Status::Posting { .. } | Status::Cancelling(_) | Status::Ended(_) => return None,
+    };
+    Some((timer, open.deadline))
+}
+
+fn compare(reader: Reader<'_>, partition: u32, found: &mut Found) {
+    let mut timers: BTreeMap<String, Vec<(Timer, Timestamp)>> = BTreeMap::new();
+    for (id, timer, due) in reader.timers() {
+        timers.entry(id).or_default().push((timer, due));
+    }
+    let transactions: Vec<(String, Head)> = reader.heads(Page::all());
+    for (id, head) in transactions {
+        let (set, wanted) = (timers.remove(&id).unwrap_or_default(), wait(&head));
+        if set.as_slice() != wanted.as_slice() {
+            let status = head.status().name();
+            found.wrong(format!("transaction[{partition}]: {id} is {status} with the timers {set:?}, not {wanted:?}"));
+        }
+    }
+    for (id, set) in timers {
+        found.wrong(format!("transaction[{partition}]: {id} has the timers {set:?}, and was never created"));
+    }
+}
+
+impl Checker for Waits {
+    fn name(&self) -> &'static str {
+        "waits"
+    }
+
+    fn look(&mut self, seen: &Seen<'_>, draw: &mut Draw, found: &mut Found) -> Result<()> {
+        let partition = draw.below(u64::from(seen.log.partitions())) as u32;
+        seen.states.with_state(&transaction::NODE, partition, &mut |store| {
+            compare(Reader::new(store), partition, found);
+        })?;
+        Ok(())
+    }
+
+    fn rest(&mut self, seen: &Seen<'_>, found: &mut Found) -> Result<()> {
+        for partition in 0..seen.log.partitions() {
+            seen.states.with_state(&transaction::NODE, partition, &mut |store| {
+                compare(Reader::new(store), partition, found);
+            })?;
+        }
+        Ok(())
+    }
+}
