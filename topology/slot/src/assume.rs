@@ -25,9 +25,9 @@ impl<W: World> Slot<W> {
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
         // If we stood still meanwhile, another may own the tasks and have written behind the end that we read up to: of its last
-        // epoch the stores may hold a part, which nobody must see and no task can stand on.
+        // epoch the stores may hold a part, which nobody must see and no task can stand on. For the same reason ends are asked
+        // for only now.
         self.confirm().await?;
-        // Asked after the restore: if we stood still meanwhile, the stores may know of records behind an earlier end.
         self.world.doing("asking for ends");
         let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
         let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
