@@ -45,14 +45,14 @@ struct Way {
 }
 
 const WAYS: [Way; 4] = [
-    Way { standby: false, session_ms: 6_000, kills: 5 },
-    Way { standby: false, session_ms: 1_500, kills: 5 },
-    Way { standby: true, session_ms: 6_000, kills: 12 },
-    Way { standby: true, session_ms: 1_500, kills: 12 },
+    Way { standby: false, session_ms: 6_000, kills: 4 },
+    Way { standby: false, session_ms: 1_500, kills: 4 },
+    Way { standby: true, session_ms: 6_000, kills: 8 },
+    Way { standby: true, session_ms: 1_500, kills: 8 },
 ];
 
 /// Kills of the only broker.
-const BROKER_KILLS: usize = 6;
+const BROKER_KILLS: usize = 4;
 
 #[test]
 #[ignore = "for the time that it takes to write a gigabyte of state and to get over its loss: `make takeover`"]
