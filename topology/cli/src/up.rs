@@ -92,6 +92,9 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
     serve(config, running, |running, url| {
         wait_for_tasks(running)?;
         println!("Tributary is up in {:.1?}: {url}", started.elapsed());
+        if running.platform.tasks().is_empty() {
+            println!("It runs no task yet: it restores their state, or others run them all; {url}/health tells");
+        }
         match running.platform.driver() {
             "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
             driver => {
