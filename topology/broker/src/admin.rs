@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::KafkaError;
 use tributary_flow::{DEAD_LETTERS, Node};
+use tributary_slot::MAX_AGE;
 
 use crate::submit::Context as Logging;
 use crate::{StartError, settings};
@@ -58,8 +59,15 @@ pub struct Cluster {
 /// second, the default of a gigabyte is most of a restore.
 const SEGMENT: &str = "33554432";
 
-/// Settings of topics that make them better, and without which nothing is wrong.
-const OPTIONAL: [&str; 2] = ["delete.retention.ms", "segment.bytes"];
+/// Whether a setting of a topic that is not what we would set is wrong. A store that is no older than [`MAX_AGE`] is rolled forward,
+/// and must find every tombstone since; twice that leaves room for whoever works on it.
+fn is_wrong(key: &str, is: &str) -> bool {
+    match key {
+        "segment.bytes" => false,
+        "delete.retention.ms" => is.parse().is_ok_and(|kept: i64| kept < 2 * MAX_AGE / 1_000),
+        _ => true,
+    }
+}
 
 /// What the nodes need: their topics and dead letters kept for ever, changelogs compacted with tombstones kept for a week,
 /// and a small one to compare clocks by.
@@ -111,9 +119,10 @@ pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec
                     continue;
                 }
                 let differs = |(key, want): (&String, &String)| {
-                    state.configs.get(key).filter(|is| *is != want).map(|is| (key.clone(), is.clone(), want.clone()))
+                    let is = state.configs.get(key).filter(|is| *is != want && is_wrong(key, is))?;
+                    Some((key.clone(), is.clone(), want.clone()))
                 };
-                let found = configs.iter().filter(|(key, _)| !OPTIONAL.contains(&key.as_str())).filter_map(differs);
+                let found = configs.iter().filter_map(differs);
                 wrong.extend(found.map(|(key, is, want)| {
                     format!("{name} has {key}={is} and not {want} (kafka-configs --alter sets it)")
                 }));
@@ -192,7 +201,9 @@ pub fn create_topics(
 }
 
 pub(crate) fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
-    let settings: ClientConfig = settings::client(brokers, client, []).into_iter().collect();
+    // It asks every broker that it knows of, and by default a dead one is known for five minutes.
+    let refresh = ("topic.metadata.refresh.interval.ms", "5000".to_owned());
+    let settings: ClientConfig = settings::client(brokers, client, [refresh]).into_iter().collect();
     settings.create_with_context(Logging).map_err(|error| StartError::Setting(error.to_string()))
 }
 

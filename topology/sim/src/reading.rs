@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tributary_slot::Met;
+use tributary_slot::{Failed, Fault as Meaning, Met};
 
 use crate::cluster::Cluster;
 use crate::faults::Fault;
@@ -74,15 +74,17 @@ impl Reading {
         met
     }
 
-    /// Reads no more of a partition that the client takes for cut, where that fault strikes; and where it takes it for cut.
-    pub fn cut(&mut self, cluster: &mut Cluster) -> Option<(String, u32, u64)> {
+    /// Reads no more of a partition that the client takes for cut, where that fault strikes, and says so.
+    pub fn cut(&mut self, cluster: &mut Cluster, meet: &mut dyn FnMut(Met<'_>)) {
         if self.positions.is_empty() || !cluster.strikes(Fault::FalseCut, cluster.in_epoch) {
-            return None;
+            return;
         }
-        let (topic, partition) = self.positions.keys().nth(cluster.random.below(self.positions.len()))?.clone();
-        self.positions.remove(&(topic.clone(), partition))?;
+        let chosen = cluster.random.below(self.positions.len());
+        let Some((topic, partition)) = self.positions.keys().nth(chosen).cloned() else { return };
+        self.positions.remove(&(topic.clone(), partition));
         // Nothing can have been applied behind the log's end: so nobody has a reason to stop for it.
         let end = cluster.log.uncommitted_end(&topic, partition);
-        Some((topic, partition, end))
+        let error = Failed { text: format!("{topic}[{partition}] was cut at {end}"), fault: Meaning::OffsetLost };
+        meet(Met::Cut { topic: &topic, partition, end, error });
     }
 }

@@ -102,11 +102,7 @@ impl World for Around {
                 self.learn(cluster);
             }
             let mut inputs = local.inputs.borrow_mut();
-            if let Some((topic, partition, end)) = inputs.cut(cluster) {
-                let error =
-                    Failed { text: format!("{topic}[{partition}] was cut at {end}"), fault: Meaning::OffsetLost };
-                meet(Met::Cut { topic: &topic, partition, end, error });
-            }
+            inputs.cut(cluster, meet);
             let most = 1 + cluster.random.below(most);
             inputs.take(cluster, most, meet);
             if !cluster.coordinates() {
@@ -152,8 +148,10 @@ impl World for Around {
             if cluster.elapsed < self.local.cut.get() {
                 return 0;
             }
+            let mut changelogs = self.local.changelogs.borrow_mut();
+            changelogs.cut(cluster, meet);
             let most = 1 + cluster.random.below(most);
-            self.local.changelogs.borrow_mut().take(cluster, most, meet)
+            changelogs.take(cluster, most, meet)
         })
     }
 

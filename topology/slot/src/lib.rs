@@ -33,7 +33,7 @@ mod standby;
 mod world;
 
 pub use commit::{PROTOCOL, Step};
-pub use restore::LINEAGE;
+pub use restore::{LINEAGE, MAX_AGE};
 pub use row::Row;
 pub use slot::{Options, Slot};
 pub use world::{Batch, Failed, Fault, Join, Membership, Met, News, Outgoing, Rebalance, Rows, World};

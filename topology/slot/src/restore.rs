@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tributary_flow::{Node, time};
 
-use crate::world::{Batch, Met, Rows, World};
+use crate::world::{Batch, Fault, Met, Rows, World};
 use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
 
 /// The changelog's key for the lineage; no state row begins so.
 pub const LINEAGE: &[u8] = b"L";
 
-/// A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
-const MAX_AGE: i64 = 3 * time::DAY;
+/// In microseconds. A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
+pub const MAX_AGE: i64 = 3 * time::DAY;
 /// Records written to the stores at once, of each row only the last: a row of an account in use comes again and again.
 const BATCH: usize = 20_000;
 /// How long to wait for something of a changelog.
@@ -34,6 +34,8 @@ pub(crate) struct Open {
     unnamed: bool,
     /// What was read and is not in the store: of each row the last, nothing where it was deleted.
     changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Whether anything was read that the store does not know of.
+    met: bool,
 }
 
 /// What a step of reading came to.
@@ -77,7 +79,7 @@ impl<W: World> Slot<W> {
             let at = (task.0.name, task.1);
             let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
             let unnamed = row.lineage != [0; 16] && row.changelog <= changelog.start;
-            open.insert(at, Open { row, end: changelog.end, unnamed, changed: BTreeMap::new() });
+            open.insert(at, Open { row, end: changelog.end, unnamed, changed: BTreeMap::new(), met: false });
         }
         Ok(open)
     }
@@ -151,7 +153,7 @@ impl<W: World> Slot<W> {
         let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0);
         while !behind.is_empty() {
             self.live().await?;
-            match self.take(open, &behind, WAIT).await? {
+            match self.take(open, WAIT).await? {
                 Reached::Foreign(at) => return Ok(Some(at)),
                 Reached::Some(met) => (last, records) = (self.world.elapsed(), records + met),
                 Reached::Nothing => {}
@@ -171,14 +173,9 @@ impl<W: World> Slot<W> {
         Ok(open.iter().find(|(_, open)| open.unnamed).map(|(at, _)| *at))
     }
 
-    /// Takes what there is of the changelogs into the stores.
-    pub(crate) async fn take(
-        &self,
-        open: &mut BTreeMap<TaskAt, Open>,
-        which: &[TaskAt],
-        wait: Duration,
-    ) -> Result<Reached, Trouble> {
-        let (mut foreign, mut failed) = (None, None);
+    /// Takes what there is of the changelogs into the stores. What is cut is not read on by itself, and is opened anew.
+    pub(crate) async fn take(&self, open: &mut BTreeMap<TaskAt, Open>, wait: Duration) -> Result<Reached, Trouble> {
+        let (mut foreign, mut cut, mut failed) = (None, None, None);
         let named = |topic: &str| self.topics.iter().find(|(_, own)| own.changelog == topic).map(|(node, _)| *node);
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
@@ -194,14 +191,20 @@ impl<W: World> Slot<W> {
                 if task.unnamed {
                     foreign = foreign.or((offset >= task.end).then_some(at));
                 } else {
+                    task.met = true;
                     task.row.changelog = task.row.changelog.max(offset.min(task.end));
                 }
             }
-            Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
+            Met::Cut { error, .. } => cut = Some(error),
+            Met::Failed(error) if error.fault == Fault::OffsetLost => cut = Some(error),
+            Met::Failed(error) => failed = Some(error),
         };
         let met = self.world.read_changelogs(wait, BATCH, &mut meet).await;
         if let Some(at) = foreign {
             return Ok(Reached::Foreign(at));
+        }
+        if let Some(error) = cut {
+            return Err(Trouble::Again(format!("reading changelogs: {error}")));
         }
         if let Some(error) = failed {
             tracing::warn!("reading changelogs: {error}");
@@ -210,11 +213,10 @@ impl<W: World> Slot<W> {
             return Ok(Reached::Nothing);
         }
         let mut batch = W::Batch::default();
-        for at in which {
-            let Open { row, changed, .. } = open.get_mut(at).expect("invariant: what is read is open");
+        for (at, Open { row, changed, met, .. }) in open.iter_mut().filter(|(_, open)| open.met) {
             changed.iter().for_each(|(key, value)| batch.put(*at, key, value.as_deref()));
             changed.clear();
-            row.advanced = self.world.wall();
+            (row.advanced, *met) = (self.world.wall(), false);
             batch.row(*at, row);
         }
         self.write(batch).await?;
@@ -249,5 +251,6 @@ fn apply(task: &mut Open, (offset, key, value): (u64, Option<&[u8]>, Option<&[u8
         task.changed.insert(key.to_vec(), value.map(<[u8]>::to_vec));
     }
     task.row.changelog = task.row.changelog.max(offset + 1);
+    task.met = true;
     true
 }

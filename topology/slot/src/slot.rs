@@ -259,9 +259,9 @@ impl<W: World> Slot<W> {
     /// more. A member id of our own that we never heard of has no heartbeat and is gone by then; another process has one.
     pub(crate) async fn fenced(&mut self) -> Trouble {
         self.let_go();
-        self.world.doing("waiting to learn who holds the slot");
         let (since, left) = (self.world.elapsed(), self.options.session * GONE_SESSIONS + Duration::from_secs(1));
         while self.world.elapsed() - since < left && !self.world.is_stopping() {
+            self.world.doing("waiting to learn who holds the slot");
             self.world.pause(IDLE).await;
         }
         match self.world.is_held().await {

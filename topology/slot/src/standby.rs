@@ -23,7 +23,6 @@ const STILL: i64 = time::DAY / 24;
 /// The stores that are kept ready.
 pub(crate) struct Standby {
     open: BTreeMap<TaskAt, Open>,
-    tasks: Vec<TaskAt>,
 }
 
 impl<W: World> Slot<W> {
@@ -49,10 +48,10 @@ impl<W: World> Slot<W> {
             None => self.begin_standby(&[]).await?,
         };
         for _ in 0..READS {
-            if standby.tasks.is_empty() {
+            if standby.open.is_empty() {
                 break;
             }
-            match self.take(&mut standby.open, &standby.tasks, Duration::ZERO).await? {
+            match self.take(&mut standby.open, Duration::ZERO).await? {
                 Reached::Some(_) => {}
                 Reached::Nothing => {
                     self.keep_young(&mut standby).await?;
@@ -73,7 +72,7 @@ impl<W: World> Slot<W> {
         let open = self.prepare(&others, condemned).await?;
         let tasks: Vec<TaskAt> = open.keys().copied().collect();
         self.open(&open, &tasks).await?;
-        Ok(Standby { open, tasks })
+        Ok(Standby { open })
     }
 
     /// A store that is at the end of its changelog is not old, however long nothing has come.
