@@ -179,7 +179,7 @@ impl World for Around {
         }
         self.boundary().await;
         local.step.set(Some(step));
-        if self.with(|cluster| cluster.random.chance(1, 8)) {
+        if self.with(|cluster| cluster.random.chance(1, 2)) {
             self.with(|cluster| self.learn(cluster));
         }
         // What is queued goes out when the client likes.
