@@ -34,6 +34,8 @@ const LITTLE: u64 = 500;
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long all is left alone before the next kill: standbys have long caught up.
 const CALM: Duration = Duration::from_secs(5);
+/// How long standbys may take to read all there is, which nobody is told.
+const STANDBYS: Duration = Duration::from_secs(120);
 /// How long the broker is down.
 const DOWN: Duration = Duration::from_secs(1);
 
@@ -45,10 +47,10 @@ struct Way {
 }
 
 const WAYS: [Way; 4] = [
-    Way { standby: false, session_ms: 6_000, kills: 4 },
-    Way { standby: false, session_ms: 1_500, kills: 4 },
     Way { standby: true, session_ms: 6_000, kills: 8 },
     Way { standby: true, session_ms: 1_500, kills: 8 },
+    Way { standby: false, session_ms: 6_000, kills: 4 },
+    Way { standby: false, session_ms: 1_500, kills: 4 },
 ];
 
 /// Kills of the only broker.
@@ -117,6 +119,9 @@ impl Trial {
         let (mut first, mut each, mut rebuilt) = (Vec::new(), Vec::new(), Vec::new());
         self.fleet.stop()?;
         self.settle()?;
+        if *standby {
+            std::thread::sleep(STANDBYS);
+        }
         for kill in 0..*kills {
             if !standby {
                 rebuilt.push(self.rebuild()?);
