@@ -66,7 +66,7 @@ fn a_gigabyte_of_state_is_taken_over() -> Result<()> {
     let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
     apply(&config, 1)?;
     let mut fleet = Fleet::new(&program, folder.path(), &brokers)?;
-    fleet.settle(PARTITIONS as usize, 0, SETTLED)?;
+    fleet.rest(PARTITIONS as usize, SETTLED)?;
     fill(&program, &brokers.bootstrap, &fleet)?;
     let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
     let rate = RATE.to_string();
@@ -140,7 +140,7 @@ impl Trial {
         eprintln!("  the next payment of any of its partitions: {}", quantiles(&mut first));
         eprintln!("  the next payment of each of them: {}", quantiles(&mut each));
         if !standby {
-            let speeds: Vec<_> = rebuilt.iter().map(|speed| format!("{speed}")).collect();
+            let speeds: Vec<_> = rebuilt.iter().map(u64::to_string).collect();
             eprintln!("  all of it rebuilt from the changelogs by three processes at once: {} MB/s", speeds.join(", "));
         }
         Ok(())

@@ -41,7 +41,7 @@ pub use faults::{Count, Fault};
 pub use log::MemoryLog;
 pub use options::{Crash, Hops, SimOptions};
 pub use process::Version;
-pub use watch::TaskAt;
+pub use tributary_slot::TaskAt;
 
 use cluster::Cluster;
 use faults::Faults;

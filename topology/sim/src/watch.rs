@@ -1,10 +1,9 @@
 //! What tests see of a simulation's stores.
 
+use tributary_slot::TaskAt;
+
 use crate::Simulation;
 use crate::disk::TaskStore;
-
-/// A task by node and partition.
-pub type TaskAt = (&'static str, u32);
 
 impl Simulation {
     /// Every store of every process, up or down, whether it owns the task or not.

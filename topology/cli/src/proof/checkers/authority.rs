@@ -3,26 +3,15 @@
 //! the workload.
 
 use tributary_query_api::command::CommandBody;
-use tributary_schemas::accounts::{AccountCommand, AccountEvent};
-use tributary_schemas::risk::PartyEvent;
-use tributary_schemas::transactions::{TransactionCommand, TransactionEvent};
+use tributary_schemas::accounts::AccountCommand;
+use tributary_schemas::transactions::TransactionCommand;
 
-use super::outcomes::guard;
-use super::{Body, Checker, Found, Told};
+use super::outcomes::granted;
+use super::{Checker, Found, Told};
 use crate::proof::workload::{Request, Sent};
 
 /// The checker. It remembers nothing.
 pub struct Authority;
-
-/// Whether a fact answers that the command is not done.
-pub(super) fn is_refusal(body: &Body) -> bool {
-    matches!(
-        body,
-        Body::Account(AccountEvent::AccountRefused(_))
-            | Body::Transaction(TransactionEvent::TransactionRefused(_))
-            | Body::Party(PartyEvent::PartyRefused(_))
-    )
-}
 
 /// Whether only the privileged may ask this.
 fn is_privileged(body: &CommandBody) -> bool {
@@ -62,9 +51,7 @@ impl Checker for Authority {
     }
 
     fn told(&mut self, told: &Told, sent: &Sent, found: &mut Found) {
-        let (Some(id), Some(node)) = (&told.header.answers, guard(told.topic)) else { return };
-        let Some(identity) = sent.identity(node, &told.key, id).filter(|_| !is_refusal(&told.body)) else { return };
-        let requests = sent.of(&identity);
+        let Some((id, requests)) = granted(told, sent) else { return };
         // What is answered later names another cause: then it is any of those under this id.
         let at_once = requests.iter().find(|request| request.cause == told.header.causation);
         let why = match at_once {

@@ -11,9 +11,8 @@ use tributary_schemas::accounts::Vote;
 use tributary_schemas::risk::{RiskDecision, RiskEvent};
 use tributary_schemas::transactions::{TransactionCommand, TransactionEvent};
 
-use super::authority::is_refusal;
-use super::outcomes::guard;
-use super::{Body, Checker, Found, Seen, Told};
+use super::outcomes::{granted, refusal};
+use super::{Body, Checker, Found, Seen, Told, known};
 use crate::proof::workload::Sent;
 
 /// A transaction, and what others said of it.
@@ -92,10 +91,8 @@ impl Asked {
 
 /// Whether a fact answers that a reviewer's approval was taken.
 fn is_approval(told: &Told, sent: &Sent) -> bool {
-    let (Some(id), Some(node)) = (&told.header.answers, guard(told.topic)) else { return false };
-    let Some(identity) = sent.identity(node, &told.key, id).filter(|_| !is_refusal(&told.body)) else { return false };
     let approves = |body: &CommandBody| matches!(body, CommandBody::Transaction(TransactionCommand::ReviewTransaction(review)) if review.approve);
-    sent.of(&identity).iter().any(|request| approves(&request.body))
+    granted(told, sent).is_some_and(|(_, requests)| requests.iter().any(|request| approves(&request.body)))
 }
 
 impl Checker for Consent {
@@ -104,13 +101,10 @@ impl Checker for Consent {
     }
 
     fn told(&mut self, told: &Told, sent: &Sent, _: &mut Found) {
-        if !matches!(told.body, Body::Vote(_) | Body::Risk(_) | Body::Transaction(_)) || is_refusal(&told.body) {
+        if !matches!(told.body, Body::Vote(_) | Body::Risk(_) | Body::Transaction(_)) || refusal(&told.body).is_some() {
             return;
         }
-        if !self.0.contains_key(&told.key) {
-            self.0.insert(told.key.clone(), Asked::default());
-        }
-        let Some(asked) = self.0.get_mut(&told.key) else { return };
+        let asked = known(&mut self.0, &told.key);
         match &told.body {
             Body::Vote(vote) => asked.vote(told, vote),
             Body::Risk(answer) => asked.assessed(told, answer),

@@ -14,7 +14,7 @@ use tributary_graph::account;
 use tributary_schemas::accounts::{AccountEvent, Vote};
 use tributary_schemas::{AccountId, Amount};
 
-use super::{Body, Checker, Found, Seen, Told};
+use super::{Body, Checker, Found, Seen, Told, known};
 use crate::proof::workload::Sent;
 
 /// Limits, from a time on.
@@ -106,10 +106,7 @@ impl Spender {
 
 impl Limits {
     fn of(&mut self, account: &str) -> &mut Spender {
-        if !self.0.contains_key(account) {
-            self.0.insert(account.to_owned(), Spender::default());
-        }
-        self.0.get_mut(account).expect("invariant: it was put there")
+        known(&mut self.0, account)
     }
 
     fn leg(&mut self, told: &Told, account: &AccountId) -> Option<&mut Leg> {

@@ -22,7 +22,7 @@ mod tail;
 mod velocity;
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -99,6 +99,14 @@ pub trait Checker {
     fn rest(&mut self, _: &Seen<'_>, _: &mut Found) -> Result<()> {
         Ok(())
     }
+}
+
+/// What is known of a key, which is copied only where nothing was.
+fn known<'a, T: Default>(all: &'a mut HashMap<String, T>, key: &str) -> &'a mut T {
+    if !all.contains_key(key) {
+        all.insert(key.to_owned(), T::default());
+    }
+    all.get_mut(key).expect("invariant: it was put there")
 }
 
 /// Every checker.

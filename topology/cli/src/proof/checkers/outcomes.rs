@@ -14,7 +14,7 @@ use tributary_schemas::risk::PartyEvent;
 use tributary_schemas::transactions::TransactionEvent;
 
 use super::{Body, Checker, Found, Seen, Told};
-use crate::proof::workload::{Identity, Sent};
+use crate::proof::workload::{Identity, Request, Sent};
 
 /// The answers so far.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub struct Outcomes {
 }
 
 /// The node that wrote the answers of a topic.
-pub(super) fn guard(topic: &str) -> Option<&'static str> {
+fn guard(topic: &str) -> Option<&'static str> {
     [(&ACCOUNTS_EVENTS, &account::NODE), (&TRANSACTIONS_EVENTS, &transaction::NODE), (&PARTIES_EVENTS, &risk::NODE)]
         .into_iter()
         .find_map(|(answers, node)| (answers.name == topic).then_some(node.name))
@@ -57,14 +57,25 @@ pub(super) fn kind(told: &Told) -> Option<String> {
     })
 }
 
+/// Why a command is not done, where a fact answers that.
+pub(super) fn refusal(body: &Body) -> Option<&Reason> {
+    match body {
+        Body::Account(AccountEvent::AccountRefused(refused)) => Some(&refused.reason),
+        Body::Transaction(TransactionEvent::TransactionRefused(refused)) => Some(&refused.reason),
+        Body::Party(PartyEvent::PartyRefused(refused)) => Some(&refused.reason),
+        _ => None,
+    }
+}
+
 fn is_conflict(body: &Body) -> bool {
-    let reason = match body {
-        Body::Account(AccountEvent::AccountRefused(refused)) => &refused.reason,
-        Body::Transaction(TransactionEvent::TransactionRefused(refused)) => &refused.reason,
-        Body::Party(PartyEvent::PartyRefused(refused)) => &refused.reason,
-        _ => return false,
-    };
-    reason.code == CONFLICT
+    refusal(body).is_some_and(|reason| reason.code == CONFLICT)
+}
+
+/// The id that a fact answers, and what was asked under it, where that is granted.
+pub(super) fn granted<'a>(told: &'a Told, sent: &'a Sent) -> Option<(&'a str, &'a [Request])> {
+    let (id, node) = (told.header.answers.as_deref()?, guard(told.topic)?);
+    let identity = sent.identity(node, &told.key, id).filter(|_| refusal(&told.body).is_none())?;
+    Some((id, sent.of(&identity)))
 }
 
 impl Outcomes {

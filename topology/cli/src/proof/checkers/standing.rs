@@ -12,7 +12,7 @@ use tributary_schemas::AccountId;
 use tributary_schemas::accounts::{AccountEvent, Vote};
 use tributary_schemas::risk::{PartyEvent, RiskDecision, RiskEvent};
 
-use super::{Body, Checker, Found, Seen, Told};
+use super::{Body, Checker, Found, Seen, Told, known};
 use crate::proof::workload::Sent;
 
 /// A restriction: since when, and until when where it was lifted.
@@ -87,10 +87,7 @@ impl History {
 
 impl Standing {
     fn of(&mut self, account: &str) -> &mut History {
-        if !self.0.contains_key(account) {
-            self.0.insert(account.to_owned(), History::default());
-        }
-        self.0.get_mut(account).expect("invariant: it was put there")
+        known(&mut self.0, account)
     }
 
     fn ended(&mut self, told: &Told, account: &AccountId) {

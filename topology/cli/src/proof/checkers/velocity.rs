@@ -14,7 +14,7 @@ use tributary_schemas::accounts::Vote;
 use tributary_schemas::risk::RiskEvent;
 use tributary_schemas::{Amount, Currency, Side};
 
-use super::{Body, Checker, Found, Seen, Told};
+use super::{Body, Checker, Found, Seen, Told, known};
 use crate::proof::workload::Sent;
 
 /// A transaction, as an account spends in it.
@@ -30,11 +30,7 @@ pub struct Velocity(HashMap<String, HashMap<String, Spent>>);
 
 impl Velocity {
     fn of(&mut self, account: &str, transaction: &str) -> &mut Spent {
-        if !self.0.contains_key(account) {
-            self.0.insert(account.to_owned(), HashMap::new());
-        }
-        let spent = self.0.get_mut(account).expect("invariant: it was put there");
-        spent.entry(transaction.to_owned()).or_default()
+        known(&mut self.0, account).entry(transaction.to_owned()).or_default()
     }
 
     /// What was asked for in a time and posted.

@@ -26,6 +26,12 @@ fn wait(head: &Head) -> Option<(Timer, Timestamp)> {
     Some((timer, open.deadline))
 }
 
+fn compare_in(seen: &Seen<'_>, partition: u32, found: &mut Found) -> Result<()> {
+    seen.states
+        .with_state(&transaction::NODE, partition, &mut |store| compare(Reader::new(store), partition, found))?;
+    Ok(())
+}
+
 fn compare(reader: Reader<'_>, partition: u32, found: &mut Found) {
     let mut timers: BTreeMap<String, Vec<(Timer, Timestamp)>> = BTreeMap::new();
     for (id, timer, due) in reader.timers() {
@@ -50,19 +56,10 @@ impl Checker for Waits {
     }
 
     fn look(&mut self, seen: &Seen<'_>, draw: &mut Draw, found: &mut Found) -> Result<()> {
-        let partition = draw.below(u64::from(seen.log.partitions())) as u32;
-        seen.states.with_state(&transaction::NODE, partition, &mut |store| {
-            compare(Reader::new(store), partition, found);
-        })?;
-        Ok(())
+        compare_in(seen, draw.below(u64::from(seen.log.partitions())) as u32, found)
     }
 
     fn rest(&mut self, seen: &Seen<'_>, found: &mut Found) -> Result<()> {
-        for partition in 0..seen.log.partitions() {
-            seen.states.with_state(&transaction::NODE, partition, &mut |store| {
-                compare(Reader::new(store), partition, found);
-            })?;
-        }
-        Ok(())
+        (0..seen.log.partitions()).try_for_each(|partition| compare_in(seen, partition, found))
     }
 }
