@@ -81,8 +81,13 @@ impl Overlaid<'_> {
         self.changes.insert(key, Some(value));
     }
 
+    /// A row that is not committed is only taken back: what comes and goes within an epoch, as most holds and timers do
+    /// where hops are fused, leaves nothing in the changelog.
     pub fn delete(&mut self, key: Vec<u8>) {
-        self.changes.insert(key, None);
+        match self.base.get(&key) {
+            Some(_) => drop(self.changes.insert(key, None)),
+            None => drop(self.changes.remove(&key)),
+        }
     }
 }
 
@@ -180,6 +185,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_comes_and_goes_within_an_epoch_is_no_change() {
+        let mut base = MemoryStore::default();
+        base.pairs.insert(b"there".to_vec(), b"1".to_vec());
+        let mut changes = Changes::new();
+        let mut rows = Overlaid { base: &base, changes: &mut changes };
+        for key in [b"there".as_slice(), b"new"] {
+            for _ in 0..2 {
+                rows.put(key.to_vec(), b"2".to_vec());
+                rows.delete(key.to_vec());
+                assert_eq!(rows.get(key), None);
+            }
+        }
+        rows.delete(b"never".to_vec());
+        assert_eq!(changes, Changes::from([(b"there".to_vec(), None)]), "only what is committed has to be deleted");
     }
 
     #[test]
