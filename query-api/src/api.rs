@@ -20,6 +20,8 @@ use crate::token;
 
 /// Longest wait that a caller may ask for.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The code of a problem that is over once a view is restored.
+pub(crate) const RESTORING: &str = "restoring";
 /// How long a read waits for the position that it was given.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,7 +51,7 @@ impl Api {
     /// Reads one task's committed state, all of it as of one commit.
     ///
     /// # Errors
-    /// This process does not own the task, or its store cannot be read.
+    /// This process does not own the task, or does not run it yet, or its store cannot be read.
     pub async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         node: &'static Node,
@@ -68,12 +70,30 @@ impl Api {
         });
         match reading.await {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => Err(elsewhere(node, partition)),
+            Ok(None) => Err(self.absent(node, partition)),
             Err(_) => Err(Problem::unavailable(
                 "store_unreadable",
                 format!("the store of {}[{partition}] cannot be read", node.name),
             )),
         }
+    }
+
+    /// The problem of asking a process that has no such task to read from: not yet, or not at all.
+    fn absent(&self, node: &'static Node, partition: u32) -> Problem {
+        let tasks = self.platform.tasks();
+        let mut restoring = tasks.iter().filter(|task| task.restoring);
+        let problem = match restoring.find(|task| task.node == node.name && task.partition == partition) {
+            Some(task) => {
+                let (node, left) = (node.name, task.lag);
+                let detail = format!("{node}[{partition}] is being restored, {left} records are left; ask again");
+                Problem::unavailable(RESTORING, detail)
+            }
+            None => {
+                let detail = format!("this process does not hold {}[{partition}]; ask the one that does", node.name);
+                Problem::new(StatusCode::MISDIRECTED_REQUEST, "not_owned", detail)
+            }
+        };
+        problem.value("node", node.name).value("partition", partition)
     }
 
     /// Reads the state of the task that owns `key`, no older than `fresh`.
@@ -214,14 +234,6 @@ impl Submitted {
             )),
         }
     }
-}
-
-/// The problem of asking the wrong process.
-fn elsewhere(node: &'static Node, partition: u32) -> Problem {
-    let detail = format!("this process does not hold {}[{partition}]; ask the one that does", node.name);
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "not_owned", detail)
-        .value("node", node.name)
-        .value("partition", partition)
 }
 
 /// What the caller has seen: the place of an outcome, from the header `Tributary-Position` or `?position=`.

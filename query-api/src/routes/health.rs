@@ -33,7 +33,9 @@ pub(crate) struct TaskAnswer {
     partition: u32,
     /// Since when it does not run, at which record or timer, and why; if it does not.
     halted: Option<String>,
-    /// Records that it has not applied yet.
+    /// Whether it does not run yet, for its state is still read from its changelog: a view, while those that write run.
+    restoring: bool,
+    /// Records that it has not applied yet; of its changelog, while it is restored.
     lag: u64,
     /// Records applied since the start.
     inputs: u64,
@@ -44,6 +46,7 @@ fn look(api: &Shared) -> HealthAnswer {
         node: task.node,
         partition: task.partition,
         halted: task.halted,
+        restoring: task.restoring,
         lag: task.lag,
         inputs: task.counters.inputs,
     });

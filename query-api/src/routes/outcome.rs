@@ -16,6 +16,7 @@ use tributary_graph as graph;
 
 use super::Shared;
 use crate::answer::{AccountAnswer, TransactionAnswer};
+use crate::api::RESTORING;
 use crate::command::{Command, CommandBody};
 use crate::problem::Problem;
 use crate::views::account::{self, Account};
@@ -50,7 +51,13 @@ pub(super) async fn wait(
     loop {
         let look = || {
             let command = Arc::clone(&command);
-            async move { api.read(node, partition, move |reader| find(reader, &command)).await }
+            async move {
+                match api.read(node, partition, move |reader| find(reader, &command)).await {
+                    // It is decided all the same, and may be seen here in time.
+                    Err(problem) if problem.document().code == RESTORING => Ok(None),
+                    read => read,
+                }
+            }
         };
         match api.wait(until, look).await? {
             Some(settled) if settled.certain || past => return Ok(Some(settled)),

@@ -21,36 +21,44 @@ pub const PARTITIONS: u32 = 3;
 
 struct Schemas;
 
-/// A process that holds all partitions but one.
-pub struct AllBut(pub u32, pub Arc<dyn Platform>);
+/// A process that holds all partitions but one, or restores its tasks.
+pub struct AllBut {
+    pub partition: u32,
+    pub restoring: bool,
+    pub platform: Arc<dyn Platform>,
+}
 
 impl Platform for AllBut {
     fn driver(&self) -> &'static str {
-        self.1.driver()
+        self.platform.driver()
     }
 
     fn partitions(&self) -> u32 {
-        self.1.partitions()
+        self.platform.partitions()
     }
 
     fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done) {
-        self.1.submit(topic, key, value, done);
+        self.platform.submit(topic, key, value, done);
     }
 
     fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
-        partition != self.0 && self.1.read(node, partition, read)
+        partition != self.partition && self.platform.read(node, partition, read)
     }
 
     fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>) {
-        self.1.on_commit(news);
+        self.platform.on_commit(news);
     }
 
     fn tasks(&self) -> Vec<TaskStatus> {
-        self.1.tasks().into_iter().filter(|task| task.partition != self.0).collect()
+        let mut tasks = self.platform.tasks();
+        tasks.retain(|task| task.partition != self.partition || self.restoring);
+        let there = tasks.iter_mut().filter(|task| task.partition == self.partition);
+        there.for_each(|task| (task.restoring, task.lag) = (true, 7));
+        tasks
     }
 
     fn range(&self, topic: &str, partition: u32) -> Option<std::ops::Range<u64>> {
-        self.1.range(topic, partition)
+        self.platform.range(topic, partition)
     }
 }
 

@@ -193,7 +193,7 @@ fn every_bad_read_is_a_problem_too() {
 #[test]
 fn a_key_that_another_process_holds_is_refused_with_its_partition() {
     let elsewhere = partition_of(b"alice", PARTITIONS);
-    let house = House::open_as(|platform| Arc::new(AllBut(elsewhere, platform)));
+    let house = House::open_as(|platform| Arc::new(AllBut { partition: elsewhere, restoring: false, platform }));
     let here =
         ["bob", "carol", "dave", "erin"].into_iter().find(|id| partition_of(id.as_bytes(), PARTITIONS) != elsewhere);
     house.open_account(here.unwrap());
@@ -205,4 +205,20 @@ fn a_key_that_another_process_holds_is_refused_with_its_partition() {
         let problem = refused(answer, 421, "not_owned", None);
         assert_eq!(problem["values"], json!({"node": "account-view", "partition": elsewhere.to_string()}));
     }
+}
+
+#[test]
+fn a_key_whose_view_is_being_restored_is_taken_and_told_later() {
+    let partition = partition_of(b"alice", PARTITIONS);
+    let house = House::open_as(|platform| Arc::new(AllBut { partition, restoring: true, platform }));
+    let account = json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"});
+    house.post("/accounts?wait=50ms", &[], &account).is(202);
+    let problem = refused(house.get("/accounts/alice"), 503, "restoring", None);
+    assert_eq!(
+        problem["detail"],
+        format!("account-view[{partition}] is being restored, 7 records are left; ask again")
+    );
+    let health = house.get("/health").is(200);
+    let restoring = health["tasks"].as_array().unwrap().iter().filter(|task| task["restoring"] == true);
+    assert_eq!(restoring.count(), 6, "{health}");
 }

@@ -33,6 +33,8 @@ use crate::{MakeTasks, Options, admin, settings};
 
 /// Most timers that a task fires in an epoch.
 const TIMERS: u32 = 1_000;
+/// How far the store of a view may be behind for the tasks that write to wait for it, in records: some tenths of a second.
+const VIEWS_WAIT: u64 = 50_000;
 /// How long to wait for the coordinator of transactions.
 const INIT: Duration = Duration::from_secs(15);
 /// How long acknowledgements, offsets and the commit may each take: the coordinator ends the transaction sooner.
@@ -78,6 +80,7 @@ impl Shell {
             most: self.options.max_batch,
             timers: TIMERS,
             standby: self.options.standby,
+            views_wait: VIEWS_WAIT,
             session: self.options.session,
         };
         let slot = Slot::new(options, self, nodes, Box::new(move |partition| make(partition)));

@@ -53,7 +53,7 @@ impl NodeStores {
 
     /// Writes batches, one per node.
     pub fn write(&self, batches: Batches) -> Result<(), rocksdb::Error> {
-        for (node, batch) in batches.0 {
+        for (node, batch) in batches.nodes {
             if let Some(store) = self.0.get(&(node, 0)) {
                 store.db.write(batch)?;
             }
@@ -93,14 +93,21 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
 
 /// Changes to several stores, by node.
 #[derive(Default)]
-pub(crate) struct Batches(BTreeMap<&'static str, WriteBatch>);
+pub(crate) struct Batches {
+    nodes: BTreeMap<&'static str, WriteBatch>,
+    /// A row's key, put together here each time.
+    key: Vec<u8>,
+}
 
 impl Batch for Batches {
     fn put(&mut self, (node, partition): TaskAt, key: &[u8], value: Option<&[u8]>) {
-        let batch = self.0.entry(node).or_default();
+        self.key.clear();
+        self.key.extend_from_slice(&partition.to_be_bytes());
+        self.key.extend_from_slice(key);
+        let batch = self.nodes.entry(node).or_default();
         match value {
-            Some(value) => batch.put(prefixed(partition, key), value),
-            None => batch.delete(prefixed(partition, key)),
+            Some(value) => batch.put(&self.key, value),
+            None => batch.delete(&self.key),
         }
     }
 
@@ -110,7 +117,7 @@ impl Batch for Batches {
 
     fn wipe(&mut self, (node, partition): TaskAt) {
         self.put((node, DRIVER), &partition.to_be_bytes(), None);
-        let batch = self.0.entry(node).or_default();
+        let batch = self.nodes.entry(node).or_default();
         batch.delete_range(prefixed(partition, &[]), prefixed(partition + 1, &[]));
     }
 }

@@ -56,16 +56,9 @@ impl Shared {
     }
 
     pub fn publish(&self, engine: &Engine) {
-        let status = |(task, halted): (&dyn tributary_flow::Task, Option<&str>)| TaskStatus {
-            node: task.node().name,
-            partition: task.partition(),
-            halted: halted.map(str::to_owned),
-            lag: 0,
-            counters: task.counters(),
-        };
         let mut tasks = locked(&self.tasks);
         tasks.clear();
-        tasks.extend(engine.tasks().map(status));
+        tasks.extend(engine.tasks().map(|(task, halted)| TaskStatus::of(task, halted, 0)));
     }
 
     pub fn is_closing(&self) -> bool {

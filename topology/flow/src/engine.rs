@@ -99,14 +99,19 @@ impl Engine {
     #[must_use]
     pub fn new(tasks: Vec<Box<dyn Task>>) -> Self {
         let mut engine = Engine::default();
-        for task in tasks {
-            let index = engine.slots.len();
-            for (port, topic) in task.node().inputs.iter().enumerate() {
-                engine.readers.entry((topic.name, task.partition())).or_default().push((index, port));
-            }
-            engine.slots.push(Slot { task, halted: None, apart: false });
-        }
+        engine.add(tasks);
         engine
+    }
+
+    /// Has further tasks run, between two epochs.
+    pub fn add(&mut self, tasks: impl IntoIterator<Item = Box<dyn Task>>) {
+        for task in tasks {
+            let index = self.slots.len();
+            for (port, topic) in task.node().inputs.iter().enumerate() {
+                self.readers.entry((topic.name, task.partition())).or_default().push((index, port));
+            }
+            self.slots.push(Slot { task, halted: None, apart: false });
+        }
     }
 
     /// The tasks, each with the reason for which it is halted.

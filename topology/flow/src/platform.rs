@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::store::Store;
-use crate::{Node, TopicRef};
+use crate::{Node, Task, TopicRef};
 
 /// Where a record lies: the token of read-your-writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +46,28 @@ pub struct TaskStatus {
     pub partition: u32,
     /// Since when it does not run, at which record or timer, and why; if it does not.
     pub halted: Option<String>,
-    /// Records between its positions and the ends of its inputs, as last seen.
+    /// Whether it does not run yet, for its state is still read from its changelog.
+    pub restoring: bool,
+    /// Records between its positions and the ends of its inputs, as last seen; while it is restored, between its state and
+    /// the end of its changelog.
     pub lag: u64,
     /// What it has counted.
     pub counters: crate::task::Counters,
+}
+
+impl TaskStatus {
+    /// Of a task in an engine.
+    #[must_use]
+    pub fn of(task: &dyn Task, halted: Option<&str>, lag: u64) -> Self {
+        TaskStatus {
+            node: task.node().name,
+            partition: task.partition(),
+            halted: halted.map(str::to_owned),
+            restoring: false,
+            lag,
+            counters: task.counters(),
+        }
+    }
 }
 
 /// A running driver as the edges see it.

@@ -56,6 +56,8 @@ pub struct SimOptions {
     pub groupings: Vec<Vec<Vec<&'static str>>>,
     /// Whether a process keeps the stores of tasks that others own ready.
     pub standby: bool,
+    /// By how many records of its changelog a view may be behind for the others to wait for it.
+    pub views_wait: u64,
     /// Most records and most timers per task in one epoch.
     pub most: usize,
     /// The largest record that the log takes, in bytes: key, value and headers.
@@ -82,6 +84,7 @@ impl SimOptions {
             faults: BTreeMap::new(),
             groupings: Vec::new(),
             standby: false,
+            views_wait: u64::MAX,
             most: 32,
             largest: usize::MAX,
             start: Timestamp(tributary_flow::time::DAY),
@@ -99,6 +102,7 @@ impl SimOptions {
             misroute_commands: true,
             faults: Fault::STORM.iter().copied().collect(),
             standby: seed.is_multiple_of(2),
+            views_wait: [0, 100, u64::MAX][seed as usize % 3],
             most: 200,
             ticking: true,
             ..SimOptions::new(seed, partitions, placements)

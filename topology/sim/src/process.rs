@@ -125,6 +125,7 @@ impl Process {
                 most: options.most,
                 timers: options.most as u32,
                 standby: options.standby,
+                views_wait: options.views_wait,
                 session: Duration::from_micros(cluster::SESSION),
             };
             // The slot asks what time it is when it is made.

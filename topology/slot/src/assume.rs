@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use tributary_flow::{Engine, Foresight};
+use tributary_flow::{Engine, Foresight, Task};
 
 use crate::slot::{Owned, REPORT};
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
@@ -24,25 +24,40 @@ impl<W: World> Slot<W> {
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
+        let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
+        let later = all.filter(|at| !rows.contains_key(at)).collect();
+        self.run_from_stores(Engine::default(), rows, later).await
+    }
+
+    /// Has tasks run whose stores are at the ends of their changelogs: those of `engine`, and of `rows` those that it has not.
+    pub(crate) async fn run_from_stores(
+        &mut self,
+        mut engine: Engine,
+        rows: BTreeMap<TaskAt, Row>,
+        later: BTreeSet<TaskAt>,
+    ) -> Result<(), Trouble> {
         // If we stood still meanwhile, another may own the tasks and have written behind the end that we read up to: of its last
         // epoch the stores may hold a part, which nobody must see and no task can stand on. For the same reason ends are asked
         // for only now.
         self.confirm().await?;
         self.world.doing("asking for ends");
+        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
         let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
         let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
         let lineages = self.new_lineages(&rows)?;
-        let mut engine = Engine::new(partitions.iter().flat_map(|partition| (self.make)(*partition)).collect());
+        let running: BTreeSet<TaskAt> = engine.tasks().map(|(task, _)| (task.node().name, task.partition())).collect();
+        let made = partitions.iter().flat_map(|partition| (self.make)(*partition));
+        let at = |task: &dyn Task| (task.node().name, task.partition());
+        engine.add(made.filter(|task| rows.contains_key(&at(&**task)) && !running.contains(&at(&**task))));
         let read = positions(&mut engine, self.world.state(), &bounds)?;
         self.world.assign(&read.iter().map(|(at, position)| (*at, *position)).collect::<Vec<_>>()).await?;
         let end = |(topic, partition): &InputAt| bounds.get(&((*topic).to_owned(), *partition)).map_or(0, |at| at.end);
         let targets = read.keys().map(|at| (*at, end(at))).collect();
-        self.world.own(tasks.iter().map(|(node, partition)| (node.name, *partition)).collect());
+        self.world.own(rows.keys().copied().collect());
         let reported = self.world.elapsed().saturating_sub(REPORT);
-        let (sent, foresight) = (BTreeMap::new(), Foresight::default());
-        self.owned =
-            Some(Owned { engine, foresight, rows, lineages, records: read.clone(), read, targets, sent, reported });
-        tracing::info!(?partitions, slot = self.options.slot, "running");
+        let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
+        tracing::info!(?partitions, later = later.len(), slot = self.options.slot, "running");
+        self.owned = Some(Owned { engine, foresight, rows, later, lineages, records, read, targets, sent, reported });
         Ok(())
     }
 

@@ -16,12 +16,14 @@ pub const LINEAGE: &[u8] = b"L";
 
 /// In microseconds. A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
 pub const MAX_AGE: i64 = 3 * time::DAY;
-/// Records written to the stores at once, of each row only the last: a row of an account in use comes again and again.
+/// Records written to the stores at once.
 const BATCH: usize = 20_000;
 /// How long to wait for something of a changelog.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long a changelog may give nothing: longer than any transaction can be open.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often two ends that do not fit are asked for again: two brokers tell them, one after the other.
+const DOUBTS: u32 = 3;
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(5);
 
@@ -32,10 +34,15 @@ pub(crate) struct Open {
     pub end: u64,
     /// It is read from its beginning, which must tell the lineage that the store has.
     unnamed: bool,
-    /// What was read and is not in the store: of each row the last, nothing where it was deleted.
-    changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Whether anything was read that the store does not know of.
     met: bool,
+}
+
+impl Open {
+    /// Offsets that are still to be read.
+    pub fn left(&self) -> u64 {
+        self.end.saturating_sub(self.row.changelog)
+    }
 }
 
 /// What a step of reading came to.
@@ -49,11 +56,16 @@ pub(crate) enum Reached {
 }
 
 impl<W: World> Slot<W> {
-    /// Brings the stores of `tasks` to the end of their changelogs.
+    /// Brings the stores of `tasks` to the end of their changelogs; leaves out those of views that are far from it where
+    /// others are not views. Nothing that is decided rests on a view, and mostly theirs is the larger part of all state.
     pub(crate) async fn restore(&mut self, tasks: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
         let mut condemned: Vec<TaskAt> = Vec::new();
+        let waits = |at: &TaskAt| tasks.iter().all(|(node, _)| node.name != at.0 || !node.is_view());
         loop {
             let mut open = self.prepare(tasks, &condemned).await?;
+            if tasks.iter().any(|(node, _)| !node.is_view()) {
+                open.retain(|at, open| waits(at) || open.left() <= self.options.views_wait);
+            }
             let read = self.roll_forward(&mut open).await;
             self.world.open(&[]).await?;
             match read? {
@@ -79,7 +91,7 @@ impl<W: World> Slot<W> {
             let at = (task.0.name, task.1);
             let row = self.start(task, &changelog, &journal, condemned.contains(&at)).await?;
             let unnamed = row.lineage != [0; 16] && row.changelog <= changelog.start;
-            open.insert(at, Open { row, end: changelog.end, unnamed, changed: BTreeMap::new(), met: false });
+            open.insert(at, Open { row, end: changelog.end, unnamed, met: false });
         }
         Ok(open)
     }
@@ -110,6 +122,13 @@ impl<W: World> Slot<W> {
         } else {
             self.fits(node, *partition, &self.empty(changelog), changelog, journal)?;
         }
+        if changelog.start > 0 {
+            let (topic, start) = (node.changelog(), changelog.start);
+            return Err(Trouble::Stop(Failure::Log(format!(
+                "{topic}[{partition}] begins at {start}: its first records were deleted, so no store can be made of it; take \
+                 the one of a process that had the task, or bring the topic back"
+            ))));
+        }
         let mut batch = W::Batch::default();
         batch.wipe(at);
         self.write(batch).await?;
@@ -133,7 +152,11 @@ impl<W: World> Slot<W> {
     ) -> Result<(), Trouble> {
         let (was, now) = (row.partitions, self.options.partitions);
         let said = if changelog.end == 0 && journal.end > 0 {
-            format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal())
+            let said = format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal());
+            if self.failures < DOUBTS {
+                return Err(Trouble::Again(said));
+            }
+            said
         } else if was != now {
             format!("the store of {} was made with {was} partitions and there are {now}", node.name)
         } else if row.changelog > changelog.end {
@@ -147,25 +170,24 @@ impl<W: World> Slot<W> {
 
     /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
     async fn roll_forward(&mut self, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
-        let mut behind: Vec<TaskAt> =
-            open.iter().filter(|(_, open)| open.row.changelog < open.end).map(|(at, _)| *at).collect();
+        let mut behind: Vec<TaskAt> = open.iter().filter(|(_, open)| open.left() > 0).map(|(at, _)| *at).collect();
         self.open(open, &behind).await?;
         let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0);
         while !behind.is_empty() {
             self.live().await?;
-            match self.take(open, WAIT).await? {
+            match self.take(open, WAIT, BATCH).await? {
                 Reached::Foreign(at) => return Ok(Some(at)),
                 Reached::Some(met) => (last, records) = (self.world.elapsed(), records + met),
                 Reached::Nothing => {}
             }
-            behind.retain(|at| open[at].row.changelog < open[at].end);
+            behind.retain(|at| open[at].left() > 0);
             let now = self.world.elapsed();
             if let Some(at) = behind.first().filter(|_| now - last > PATIENCE) {
                 return Err(self.stuck(at, &open[at]));
             }
             if now - told > TELL {
                 told = now;
-                let left: u64 = behind.iter().map(|at| open[at].end - open[at].row.changelog).sum();
+                let left: u64 = behind.iter().map(|at| open[at].left()).sum();
                 tracing::info!(records, left, "restoring");
             }
         }
@@ -174,15 +196,23 @@ impl<W: World> Slot<W> {
     }
 
     /// Takes what there is of the changelogs into the stores. What is cut is not read on by itself, and is opened anew.
-    pub(crate) async fn take(&self, open: &mut BTreeMap<TaskAt, Open>, wait: Duration) -> Result<Reached, Trouble> {
+    pub(crate) async fn take(
+        &self,
+        open: &mut BTreeMap<TaskAt, Open>,
+        wait: Duration,
+        most: usize,
+    ) -> Result<Reached, Trouble> {
         let (mut foreign, mut cut, mut failed) = (None, None, None);
         let named = |topic: &str| self.topics.iter().find(|(_, own)| own.changelog == topic).map(|(node, _)| *node);
+        let mut batch = W::Batch::default();
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some(at) = named(topic).map(|node| (node, partition)) else { return };
                 let Some(task) = open.get_mut(&at) else { return };
-                if !apply(task, (offset, key, value)) {
-                    foreign = Some(at);
+                match apply(task, offset, key, value) {
+                    Applied::Row(key) => batch.put(at, key, value),
+                    Applied::Nothing => {}
+                    Applied::Foreign => foreign = Some(at),
                 }
             }
             Met::End { topic, partition, offset } => {
@@ -199,7 +229,7 @@ impl<W: World> Slot<W> {
             Met::Failed(error) if error.fault == Fault::OffsetLost => cut = Some(error),
             Met::Failed(error) => failed = Some(error),
         };
-        let met = self.world.read_changelogs(wait, BATCH, &mut meet).await;
+        let met = self.world.read_changelogs(wait, most, &mut meet).await;
         if let Some(at) = foreign {
             return Ok(Reached::Foreign(at));
         }
@@ -212,10 +242,7 @@ impl<W: World> Slot<W> {
         if met == 0 {
             return Ok(Reached::Nothing);
         }
-        let mut batch = W::Batch::default();
-        for (at, Open { row, changed, met, .. }) in open.iter_mut().filter(|(_, open)| open.met) {
-            changed.iter().for_each(|(key, value)| batch.put(*at, key, value.as_deref()));
-            changed.clear();
+        for (at, Open { row, met, .. }) in open.iter_mut().filter(|(_, open)| open.met) {
             (row.advanced, *met) = (self.world.wall(), false);
             batch.row(*at, row);
         }
@@ -236,21 +263,30 @@ impl<W: World> Slot<W> {
     }
 }
 
-/// Takes a changelog record into the store; false where it is of another lineage.
-fn apply(task: &mut Open, (offset, key, value): (u64, Option<&[u8]>, Option<&[u8]>)) -> bool {
-    let Some(key) = key else { return true };
-    if key == LINEAGE {
+/// What a changelog record is to the store.
+enum Applied<'a> {
+    /// A row has this key, and the record's value or none.
+    Row(&'a [u8]),
+    Nothing,
+    /// It is of another lineage.
+    Foreign,
+}
+
+fn apply<'a>(task: &mut Open, offset: u64, key: Option<&'a [u8]>, value: Option<&[u8]>) -> Applied<'a> {
+    let Some(key) = key else { return Applied::Nothing };
+    let applied = if key == LINEAGE {
         let lineage = value.and_then(|value| value.try_into().ok()).unwrap_or([0; 16]);
         if task.row.lineage != [0; 16] && task.row.lineage != lineage {
-            return false;
+            return Applied::Foreign;
         }
         (task.row.lineage, task.unnamed) = (lineage, false);
+        Applied::Nothing
     } else if task.unnamed {
-        return false;
+        return Applied::Foreign;
     } else {
-        task.changed.insert(key.to_vec(), value.map(<[u8]>::to_vec));
-    }
+        Applied::Row(key)
+    };
     task.row.changelog = task.row.changelog.max(offset + 1);
     task.met = true;
-    true
+    applied
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub timers: u32,
     /// Whether the stores of tasks that others own are kept ready.
     pub standby: bool,
+    /// By how many records of its changelog the store of a view may be behind for the tasks that write to wait for it.
+    pub views_wait: u64,
     /// How long a member of the group may be silent.
     pub session: Duration,
 }
@@ -77,7 +79,10 @@ pub(crate) struct Owned {
     pub engine: Engine,
     /// Where our next records go: a guess, and checked.
     pub foresight: Foresight,
+    /// The running tasks.
     pub rows: BTreeMap<TaskAt, Row>,
+    /// Views of ours whose stores are restored while the others run.
+    pub later: BTreeSet<TaskAt>,
     /// Lineages that the changelog does not hold yet.
     pub lineages: BTreeMap<TaskAt, [u8; 16]>,
     /// How far each input has been read.
@@ -186,7 +191,7 @@ impl<W: World> Slot<W> {
         }
         self.join_again_if_idle().await?;
         self.epoch(&inputs, caught_up).await?;
-        self.stand_by().await?;
+        self.stand_by(!inputs.is_empty()).await?;
         self.report();
         Ok(())
     }
@@ -198,7 +203,8 @@ impl<W: World> Slot<W> {
         let (now, state) = (self.world.wall(), self.world.state());
         let due = self.owned.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
-        let wait = due.map_or(IDLE, |due| until(due).min(IDLE));
+        let idle = if self.standby.as_ref().is_some_and(|standby| standby.busy) { Duration::ZERO } else { IDLE };
+        let wait = due.map_or(idle, |due| until(due).min(idle));
         let (topics, mut owned) = (&self.inputs, self.owned.as_mut());
         // What was too much for one transaction is tried in smaller ones.
         let most = (self.options.most >> self.failures.min(10)).max(1);
@@ -323,14 +329,18 @@ impl<W: World> Slot<W> {
             });
             behind.sum()
         };
-        let status = owned.engine.tasks().map(|(task, halted)| TaskStatus {
-            node: task.node().name,
-            partition: task.partition(),
-            halted: halted.map(str::to_owned),
-            lag: lag(task.node(), task.partition()),
-            counters: task.counters(),
+        let running = owned.engine.tasks();
+        let running = running.map(|(task, halted)| TaskStatus::of(task, halted, lag(task.node(), task.partition())));
+        let later = owned.later.iter().map(|at| TaskStatus {
+            node: at.0,
+            partition: at.1,
+            halted: None,
+            restoring: true,
+            // Before it is known how much there is, it is something.
+            lag: self.standby.as_ref().map_or(1, |standby| standby.left(at)),
+            counters: Default::default(),
         });
-        world.report(status.collect());
+        world.report(running.chain(later).collect());
     }
 }
 

@@ -1,61 +1,77 @@
-//! Hot standby: a slot that has time keeps the stores of the tasks that it does not own at the ends of their changelogs, so
-//! that taking one over is reading its last records and not all of them. What it writes is what restoring would write;
-//! it is believed no more than any store, and rolled forward before anything runs.
+//! Stores that are brought to the ends of their changelogs beside running tasks. Views of ours whose changelogs are long: what
+//! writes does not wait for them, and each runs once its store is there. And, as hot standbys, the tasks of others, so that taking one
+//! over is reading its last records and not all of them: such a store is believed no more than any, and rolled forward before
+//! anything runs. What is written is what restoring would write.
 //!
 //! Deliberately absent: who stands by for whom. Every process of a placement does for all of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary_flow::time;
+use tributary_flow::{Node, time};
 
 use crate::restore::{Open, Reached};
+use crate::slot::Owned;
 use crate::world::{Batch as _, World};
 use crate::{Slot, TaskAt, Trouble};
 
-/// Most reads before the slot looks for other work.
-const READS: u32 = 4;
+/// Most reads before the slot looks for other work, where there was none and where there was.
+const READS: [u32; 2] = [8, 1];
+/// Most records of a read.
+const RECORDS: usize = 2_500;
 /// How long to wait after it has not worked.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often a store of which nothing is new says that it is not old.
 const STILL: i64 = time::DAY / 24;
 
-/// The stores that are kept ready.
+/// The stores that are kept ready, or made so.
 pub(crate) struct Standby {
     open: BTreeMap<TaskAt, Open>,
+    /// Whether there was more than was taken.
+    pub busy: bool,
+}
+
+impl Standby {
+    /// What is still to be read of a task's changelog.
+    pub fn left(&self, at: &TaskAt) -> u64 {
+        self.open.get(at).map_or(0, Open::left)
+    }
 }
 
 impl<W: World> Slot<W> {
-    /// Takes in what is new of the tasks of others.
-    pub(crate) async fn stand_by(&mut self) -> Result<(), Trouble> {
-        if !self.options.standby || self.owned.is_none() || self.world.elapsed() < self.standby_after {
+    /// Takes in what is new of the views that wait, or else of the tasks of others; little where the slot has `work`.
+    pub(crate) async fn stand_by(&mut self, work: bool) -> Result<(), Trouble> {
+        let wanted = self.owned.as_ref().is_some_and(|owned| self.options.standby || !owned.later.is_empty());
+        if !wanted || self.world.elapsed() < self.standby_after {
             return Ok(());
         }
-        match self.follow_others().await {
+        match self.follow_changelogs(READS[usize::from(work)]).await {
             Err(Trouble::Again(reason)) => {
                 tracing::warn!(%reason, "standing by waits");
                 self.standby = None;
                 self.standby_after = self.world.elapsed() + PAUSE;
-                Ok(())
+                return Ok(());
             }
-            done => done,
+            done => done?,
         }
+        self.run_views().await
     }
 
-    async fn follow_others(&mut self) -> Result<(), Trouble> {
+    async fn follow_changelogs(&mut self, reads: u32) -> Result<(), Trouble> {
         let mut standby = match self.standby.take() {
             Some(standby) => standby,
             None => self.begin_standby(&[]).await?,
         };
-        for _ in 0..READS {
-            if standby.open.is_empty() {
+        standby.busy = !standby.open.is_empty();
+        for _ in 0..reads {
+            if !standby.busy {
                 break;
             }
-            match self.take(&mut standby.open, Duration::ZERO).await? {
+            match self.take(&mut standby.open, Duration::ZERO, RECORDS).await? {
                 Reached::Some(_) => {}
                 Reached::Nothing => {
                     self.keep_young(&mut standby).await?;
-                    break;
+                    standby.busy = false;
                 }
                 Reached::Foreign(at) => standby = self.begin_standby(&[at]).await?,
             }
@@ -65,14 +81,28 @@ impl<W: World> Slot<W> {
     }
 
     async fn begin_standby(&self, condemned: &[TaskAt]) -> Result<Standby, Trouble> {
-        let ours = |at: &TaskAt| self.owned.as_ref().is_some_and(|owned| owned.rows.contains_key(at));
+        let Some(Owned { rows, later, .. }) = &self.owned else { return Err(Trouble::Rebalanced) };
+        let wanted = |at: &TaskAt| if later.is_empty() { !rows.contains_key(at) } else { later.contains(at) };
         let partitions = 0..self.options.partitions;
         let all = self.nodes.iter().flat_map(|node| partitions.clone().map(move |partition| (*node, partition)));
-        let others: Vec<_> = all.filter(|(node, partition)| !ours(&(node.name, *partition))).collect();
-        let open = self.prepare(&others, condemned).await?;
+        let tasks: Vec<(&'static Node, u32)> =
+            all.filter(|(node, partition)| wanted(&(node.name, *partition))).collect();
+        let open = self.prepare(&tasks, condemned).await?;
         let tasks: Vec<TaskAt> = open.keys().copied().collect();
         self.open(&open, &tasks).await?;
-        Ok(Standby { open })
+        Ok(Standby { open, busy: true })
+    }
+
+    /// Has the views run that were waited for, once all of their stores are at the ends of their changelogs.
+    async fn run_views(&mut self) -> Result<(), Trouble> {
+        let Some(standby) = &self.standby else { return Ok(()) };
+        let there = |owned: &mut Owned| !owned.later.is_empty() && owned.later.iter().all(|at| standby.left(at) == 0);
+        let Some(owned) = self.owned.take_if(there) else { return Ok(()) };
+        let Some(standby) = self.standby.take() else { return Ok(()) };
+        self.world.open(&[]).await?;
+        let mut rows = owned.rows;
+        rows.extend(standby.open.into_iter().map(|(at, open)| (at, open.row)));
+        self.run_from_stores(owned.engine, rows, Default::default()).await
     }
 
     /// A store that is at the end of its changelog is not old, however long nothing has come.
