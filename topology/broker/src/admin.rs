@@ -200,10 +200,8 @@ pub fn create_topics(
     Ok(failed.collect())
 }
 
-pub(crate) fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
-    // It asks every broker that it knows of, and by default a dead one is known for five minutes.
-    let refresh = ("topic.metadata.refresh.interval.ms", "5000".to_owned());
-    let settings: ClientConfig = settings::client(brokers, client, [refresh]).into_iter().collect();
+fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
+    let settings: ClientConfig = settings::client(brokers, client, []).into_iter().collect();
     settings.create_with_context(Logging).map_err(|error| StartError::Setting(error.to_string()))
 }
 

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::task::{Context as Polled, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::AdminClient;
 use tributary_flow::platform::TaskStatus;
 use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Timestamp};
@@ -24,12 +23,11 @@ use tributary_slot::{
 };
 
 use crate::ends::Ends;
-use crate::membership;
+use crate::membership::Coordinator;
 use crate::native::{self, Consumer, Group, Producer};
 use crate::shared::Shared;
 use crate::store::{Batches, NodeStores};
-use crate::submit::Context;
-use crate::{MakeTasks, Options, admin, settings};
+use crate::{MakeTasks, Options, settings};
 
 /// Most timers that a task fires in an epoch.
 const TIMERS: u32 = 1_000;
@@ -49,7 +47,7 @@ pub(crate) struct Shell {
     consumer: RefCell<Consumer>,
     reader: Consumer,
     producer: RefCell<Option<Producer>>,
-    admin: AdminClient<Context>,
+    coordinator: Coordinator,
     begun: Instant,
     /// What takes long enough to be worth telling.
     step: Cell<Option<(Step, Instant)>>,
@@ -64,10 +62,20 @@ impl Shell {
     ) -> Result<Self, Failed> {
         let consumer = RefCell::new(Consumer::new(&options.consumer())?);
         let reader = Consumer::new(&settings::reader(&options.brokers, &options.client, "read_committed"))?;
-        let admin = admin::connect(&options.brokers, &options.client)
-            .map_err(|error| Failed { text: error.to_string(), fault: Fault::Other })?;
+        let coordinator = Coordinator::new(options.clone());
         let (producer, step) = (RefCell::default(), Cell::default());
-        Ok(Shell { options, stores, ends, shared, consumer, reader, producer, admin, begun: Instant::now(), step })
+        Ok(Shell {
+            options,
+            stores,
+            ends,
+            shared,
+            consumer,
+            reader,
+            producer,
+            coordinator,
+            begun: Instant::now(),
+            step,
+        })
     }
 
     /// Runs the slot until it is asked to stop, or must.
@@ -194,11 +202,11 @@ impl World for Shell {
         membership: &Membership,
         partitions: &Partitions,
     ) -> Result<Option<BTreeSet<String>>, Failed> {
-        membership::confirm(&self.admin, &self.options.group(), &membership.member, partitions)
+        self.coordinator.confirm(&membership.member, partitions)
     }
 
     async fn is_held(&self) -> Result<bool, Failed> {
-        membership::is_held(&self.admin, &self.options.group(), &self.options.transactional_id())
+        self.coordinator.is_held()
     }
 
     async fn assign(&self, positions: &[(InputAt, u64)]) -> Result<(), Failed> {

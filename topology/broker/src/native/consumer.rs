@@ -9,7 +9,9 @@ use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
 use tributary_slot::{Failed, Membership, Rebalance};
 
-use super::{List, Result, bytes, c_string, check, check_error, client, failed, failed_at, millis, text};
+use super::{
+    List, Members, Result, bytes, c_string, check, check_error, client, failed, failed_at, members, millis, text,
+};
 use crate::settings::Settings;
 
 /// How soon a question is asked again.
@@ -302,6 +304,12 @@ impl Consumer {
             Ok((topic, partition, offset.max(0).cast_unsigned()))
         });
         found.collect()
+    }
+
+    /// The members of `group`, as its coordinator knows them. A coordinator that has moved is not forgotten by this client
+    /// (librdkafka 2.12): after a failure, another one has to ask.
+    pub fn members(&self, group: &str, bound: Duration) -> Result<Members> {
+        members::ask(self.client, group, bound)
     }
 
     /// Leaves in good order.

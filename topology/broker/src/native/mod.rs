@@ -21,9 +21,11 @@ use tributary_slot::{Failed, Fault};
 use crate::settings::Settings;
 
 mod consumer;
+mod members;
 mod producer;
 
 pub(crate) use consumer::{Consumer, Group, Met};
+pub(crate) use members::Members;
 pub(crate) use producer::Producer;
 
 /// A failed call, by librdkafka's code.
