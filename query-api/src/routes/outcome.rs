@@ -51,15 +51,14 @@ pub(super) async fn wait(
     loop {
         let look = || {
             let command = Arc::clone(&command);
-            async move {
-                match api.read(node, partition, move |reader| find(reader, &command)).await {
-                    // It is decided all the same, and may be seen here in time.
-                    Err(problem) if problem.document().code == RESTORING => Ok(None),
-                    read => read,
-                }
-            }
+            async move { api.read(node, partition, move |reader| find(reader, &command)).await }
         };
-        match api.wait(until, look).await? {
+        let seen = match api.wait(until, look).await {
+            // It is decided all the same, and is told here once the view is there, which may take a while.
+            Err(problem) if problem.document().code == RESTORING => return Ok(None),
+            seen => seen?,
+        };
+        match seen {
             Some(settled) if settled.certain || past => return Ok(Some(settled)),
             Some(_) if pass(api, &command, place, until).await? => past = true,
             _ => return Ok(None),
@@ -79,7 +78,10 @@ async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) ->
         Err(problem) => return Err(problem),
     }
     let end = api.platform.range(topic, partition).map_or(0, |range| range.end);
-    api.reach(view(command), partition, vec![(topic, end)], until).await
+    match api.reach(view(command), partition, vec![(topic, end)], until).await {
+        Err(problem) if problem.document().code == RESTORING => Ok(false),
+        reached => reached,
+    }
 }
 
 /// The view that tells what becomes of a command.

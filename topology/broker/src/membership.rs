@@ -24,7 +24,7 @@ const BOUND: Duration = Duration::from_secs(5);
 /// Asks the coordinator of a group.
 pub(crate) struct Coordinator {
     options: Options,
-    /// Absent after a failure: a client asks a coordinator that has moved for ever.
+    /// Given up after a failure, and another one asks: a client asks a coordinator that has moved for ever.
     client: RefCell<Option<Consumer>>,
 }
 
@@ -50,12 +50,16 @@ impl Coordinator {
 
     fn ask(&self) -> Result<Members, Failed> {
         let Options { brokers, client, .. } = &self.options;
-        let asking = match self.client.take() {
-            Some(asking) => asking,
-            None => Consumer::new(&settings::reader(brokers, client, "read_committed"))?,
-        };
-        let members = asking.members(&self.options.group(), BOUND)?;
-        self.client.replace(Some(asking));
+        let group = self.options.group();
+        if let Some(known) = self.client.take()
+            && let Ok(members) = known.members(&group, BOUND)
+        {
+            self.client.replace(Some(known));
+            return Ok(members);
+        }
+        let fresh = Consumer::new(&settings::reader(brokers, client, "read_committed"))?;
+        let members = fresh.members(&group, BOUND)?;
+        self.client.replace(Some(fresh));
         Ok(members)
     }
 }

@@ -94,21 +94,37 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
 /// Changes to several stores, by node.
 #[derive(Default)]
 pub(crate) struct Batches {
-    nodes: BTreeMap<&'static str, WriteBatch>,
+    nodes: Vec<(&'static str, WriteBatch)>,
+    /// Where among them the last change went: they come in runs of one node.
+    last: usize,
     /// A row's key, put together here each time.
     key: Vec<u8>,
 }
 
+impl Batches {
+    fn of(&mut self, node: &'static str) -> &mut WriteBatch {
+        if self.nodes.get(self.last).is_none_or(|(name, _)| *name != node) {
+            let known = self.nodes.iter().position(|(name, _)| *name == node);
+            self.last = known.unwrap_or(self.nodes.len());
+            if known.is_none() {
+                self.nodes.push((node, WriteBatch::default()));
+            }
+        }
+        &mut self.nodes[self.last].1
+    }
+}
+
 impl Batch for Batches {
     fn put(&mut self, (node, partition): TaskAt, key: &[u8], value: Option<&[u8]>) {
-        self.key.clear();
-        self.key.extend_from_slice(&partition.to_be_bytes());
-        self.key.extend_from_slice(key);
-        let batch = self.nodes.entry(node).or_default();
+        let mut prefixed = std::mem::take(&mut self.key);
+        prefixed.clear();
+        prefixed.extend_from_slice(&partition.to_be_bytes());
+        prefixed.extend_from_slice(key);
         match value {
-            Some(value) => batch.put(&self.key, value),
-            None => batch.delete(&self.key),
+            Some(value) => self.of(node).put(&prefixed, value),
+            None => self.of(node).delete(&prefixed),
         }
+        self.key = prefixed;
     }
 
     fn row(&mut self, (node, partition): TaskAt, row: &Row) {
@@ -117,8 +133,7 @@ impl Batch for Batches {
 
     fn wipe(&mut self, (node, partition): TaskAt) {
         self.put((node, DRIVER), &partition.to_be_bytes(), None);
-        let batch = self.nodes.entry(node).or_default();
-        batch.delete_range(prefixed(partition, &[]), prefixed(partition + 1, &[]));
+        self.of(node).delete_range(prefixed(partition, &[]), prefixed(partition + 1, &[]));
     }
 }
 

@@ -106,11 +106,22 @@ impl Engine {
     /// Has further tasks run, between two epochs.
     pub fn add(&mut self, tasks: impl IntoIterator<Item = Box<dyn Task>>) {
         for task in tasks {
-            let index = self.slots.len();
-            for (port, topic) in task.node().inputs.iter().enumerate() {
-                self.readers.entry((topic.name, task.partition())).or_default().push((index, port));
-            }
-            self.slots.push(Slot { task, halted: None, apart: false });
+            self.insert(Slot { task, halted: None, apart: false });
+        }
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        let (index, task) = (self.slots.len(), &slot.task);
+        for (port, topic) in task.node().inputs.iter().enumerate() {
+            self.readers.entry((topic.name, task.partition())).or_default().push((index, port));
+        }
+        self.slots.push(slot);
+    }
+
+    /// Has the tasks of another engine run here, between two epochs of both.
+    pub fn absorb(&mut self, other: Engine) {
+        for slot in other.slots {
+            self.insert(slot);
         }
     }
 

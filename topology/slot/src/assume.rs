@@ -26,10 +26,12 @@ impl<W: World> Slot<W> {
         let rows = self.restore(&tasks).await?;
         let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
         let later = all.filter(|at| !rows.contains_key(at)).collect();
-        self.run_from_stores(Engine::default(), rows, later).await
+        let mut engine = Engine::default();
+        engine.add(self.tasks_of(&rows));
+        self.run_from_stores(engine, rows, later).await
     }
 
-    /// Has tasks run whose stores are at the ends of their changelogs: those of `engine`, and of `rows` those that it has not.
+    /// Has the tasks of `engine` run, whose stores are at the ends of their changelogs.
     pub(crate) async fn run_from_stores(
         &mut self,
         mut engine: Engine,
@@ -40,15 +42,8 @@ impl<W: World> Slot<W> {
         // epoch the stores may hold a part, which nobody must see and no task can stand on. For the same reason ends are asked
         // for only now.
         self.confirm().await?;
-        self.world.doing("asking for ends");
-        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
-        let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
-        let bounds = self.world.ends(&asked.collect::<Vec<At>>()).await?;
+        let bounds = self.input_ends(&rows).await?;
         let lineages = self.new_lineages(&rows)?;
-        let running: BTreeSet<TaskAt> = engine.tasks().map(|(task, _)| (task.node().name, task.partition())).collect();
-        let made = partitions.iter().flat_map(|partition| (self.make)(*partition));
-        let at = |task: &dyn Task| (task.node().name, task.partition());
-        engine.add(made.filter(|task| rows.contains_key(&at(&**task)) && !running.contains(&at(&**task))));
         let read = positions(&mut engine, self.world.state(), &bounds)?;
         self.world.assign(&read.iter().map(|(at, position)| (*at, *position)).collect::<Vec<_>>()).await?;
         let end = |(topic, partition): &InputAt| bounds.get(&((*topic).to_owned(), *partition)).map_or(0, |at| at.end);
@@ -56,9 +51,27 @@ impl<W: World> Slot<W> {
         self.world.own(rows.keys().copied().collect());
         let reported = self.world.elapsed().saturating_sub(REPORT);
         let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
-        tracing::info!(?partitions, later = later.len(), slot = self.options.slot, "running");
-        self.owned = Some(Owned { engine, foresight, rows, later, lineages, records, read, targets, sent, reported });
+        tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
+        let apart = None;
+        self.owned =
+            Some(Owned { engine, apart, foresight, rows, later, lineages, records, read, targets, sent, reported });
+        self.report();
         Ok(())
+    }
+
+    /// The tasks of these stores.
+    pub(crate) fn tasks_of(&self, rows: &BTreeMap<TaskAt, Row>) -> Vec<Box<dyn Task>> {
+        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
+        let made = partitions.into_iter().flat_map(|partition| (self.make)(partition));
+        made.filter(|task| rows.contains_key(&(task.node().name, task.partition()))).collect()
+    }
+
+    /// Where the inputs of these tasks' partitions begin and end, asked now.
+    pub(crate) async fn input_ends(&self, rows: &BTreeMap<TaskAt, Row>) -> Result<Bounds, Trouble> {
+        self.world.doing("asking for ends");
+        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
+        let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
+        Ok(self.world.ends(&asked.collect::<Vec<At>>()).await?)
     }
 
     async fn initialise(&mut self) -> Result<(), Trouble> {
@@ -108,7 +121,7 @@ impl<W: World> Slot<W> {
     }
 
     /// A lineage for every store that has none.
-    fn new_lineages(&self, rows: &BTreeMap<TaskAt, Row>) -> Result<BTreeMap<TaskAt, [u8; 16]>, Trouble> {
+    pub(crate) fn new_lineages(&self, rows: &BTreeMap<TaskAt, Row>) -> Result<BTreeMap<TaskAt, [u8; 16]>, Trouble> {
         let new = rows.iter().filter(|(_, row)| row.lineage == [0; 16]);
         let drawn = new.map(|(at, _)| self.world.lineage().map(|lineage| (*at, lineage)));
         drawn.collect::<Result<_, _>>().map_err(|reason| Trouble::Stop(Failure::Broken(reason)))
@@ -116,7 +129,7 @@ impl<W: World> Slot<W> {
 }
 
 /// From where to read each input. A log that does not hold what comes next is not the one the stores were made from.
-fn positions(
+pub(crate) fn positions(
     engine: &mut Engine,
     state: &impl tributary_flow::Stores,
     bounds: &Bounds,

@@ -61,7 +61,7 @@ struct Attempt {
 
 /// How a step ended.
 #[derive(PartialEq, Eq)]
-enum Done {
+pub(crate) enum Done {
     Well,
     /// A record went elsewhere than foreseen: nothing is committed, and the transaction is still open.
     Elsewhere,
@@ -96,7 +96,7 @@ impl<W: World> Slot<W> {
         }
     }
 
-    async fn make_durable(&mut self, commit: Commit) -> Result<Done, Trouble> {
+    pub(crate) async fn make_durable(&mut self, commit: Commit) -> Result<Done, Trouble> {
         let begun = self.world.elapsed();
         // The ends as of before the transaction: the coordinator then still took us for the owner, so what lies below is ours,
         // or was restored. Later it may be another's, and the stores would be taken to hold it.
@@ -111,6 +111,7 @@ impl<W: World> Slot<W> {
         let (records, tasks) = (attempt.commit.records.len(), attempt.commit.tasks.len());
         tracing::debug!(records, tasks, took = ?attempt.took, "epoch");
         self.failures = 0;
+        self.doubts.set(0);
         self.world.committed(attempt.took);
         Ok(Done::Well)
     }

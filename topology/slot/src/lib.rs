@@ -30,6 +30,7 @@ mod restore;
 mod row;
 mod slot;
 mod standby;
+mod views;
 mod world;
 
 pub use commit::{PROTOCOL, Step};

@@ -21,7 +21,7 @@ const BATCH: usize = 20_000;
 /// How long to wait for something of a changelog.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long a changelog may give nothing: longer than any transaction can be open.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often two ends that do not fit are asked for again: two brokers tell them, one after the other.
 const DOUBTS: u32 = 3;
 /// How often progress is told.
@@ -153,7 +153,8 @@ impl<W: World> Slot<W> {
         let (was, now) = (row.partitions, self.options.partitions);
         let said = if changelog.end == 0 && journal.end > 0 {
             let said = format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal());
-            if self.failures < DOUBTS {
+            if self.doubts.get() < DOUBTS {
+                self.doubts.set(self.doubts.get() + 1);
                 return Err(Trouble::Again(said));
             }
             said
@@ -183,7 +184,7 @@ impl<W: World> Slot<W> {
             behind.retain(|at| open[at].left() > 0);
             let now = self.world.elapsed();
             if let Some(at) = behind.first().filter(|_| now - last > PATIENCE) {
-                return Err(self.stuck(at, &open[at]));
+                return Err(Trouble::Again(self.stuck(at, &open[at])));
             }
             if now - told > TELL {
                 told = now;
@@ -203,12 +204,12 @@ impl<W: World> Slot<W> {
         most: usize,
     ) -> Result<Reached, Trouble> {
         let (mut foreign, mut cut, mut failed) = (None, None, None);
-        let named = |topic: &str| self.topics.iter().find(|(_, own)| own.changelog == topic).map(|(node, _)| *node);
+        let named = open.iter_mut().map(|(at, open)| (self.topics[at.0].changelog.as_str(), *at, open));
+        let mut changelogs = Changelogs { all: named.collect(), last: 0 };
         let mut batch = W::Batch::default();
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
-                let Some(at) = named(topic).map(|node| (node, partition)) else { return };
-                let Some(task) = open.get_mut(&at) else { return };
+                let Some((at, task)) = changelogs.find(topic, partition) else { return };
                 match apply(task, offset, key, value) {
                     Applied::Row(key) => batch.put(at, key, value),
                     Applied::Nothing => {}
@@ -216,8 +217,7 @@ impl<W: World> Slot<W> {
                 }
             }
             Met::End { topic, partition, offset } => {
-                let Some(at) = named(topic).map(|node| (node, partition)) else { return };
-                let Some(task) = open.get_mut(&at) else { return };
+                let Some((at, task)) = changelogs.find(topic, partition) else { return };
                 if task.unnamed {
                     foreign = foreign.or((offset >= task.end).then_some(at));
                 } else {
@@ -250,16 +250,34 @@ impl<W: World> Slot<W> {
         Ok(Reached::Some(met))
     }
 
-    fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> Trouble {
+    /// Why a changelog gives nothing.
+    pub(crate) fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> String {
         let (topic, partition, from) = (&self.topics[at.0].changelog, at.1, row.changelog);
-        Trouble::Again(format!(
+        format!(
             "{topic}[{partition}] gives nothing from {from} on and ends at {end}: a transaction is open there; where it \
              stays so, `kafka-transactions.sh find-hanging` names it"
-        ))
+        )
     }
 
     pub(crate) async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
         self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
+    }
+}
+
+/// The changelogs that are being read. Records come in runs of one of them.
+struct Changelogs<'a> {
+    all: Vec<(&'a str, TaskAt, &'a mut Open)>,
+    last: usize,
+}
+
+impl Changelogs<'_> {
+    fn find(&mut self, topic: &str, partition: u32) -> Option<(TaskAt, &mut Open)> {
+        let is = |(own, at, _): &(&str, TaskAt, &mut Open)| at.1 == partition && *own == topic;
+        if !self.all.get(self.last).is_some_and(is) {
+            self.last = self.all.iter().position(is)?;
+        }
+        let (_, at, open) = &mut self.all[self.last];
+        Some((*at, open))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The slot's life: reads, runs epochs, commits, and begins again from the log whenever something is not as it was.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tributary_flow::platform::TaskStatus;
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
 use crate::standby::Standby;
+use crate::views::Apart;
 use crate::world::{Failed, Fault, Join, Membership, Met, News, Rebalance, World};
 use crate::{Failure, InputAt, Partitions, Row, TaskAt, Trouble};
 
@@ -35,7 +37,8 @@ pub struct Options {
     pub timers: u32,
     /// Whether the stores of tasks that others own are kept ready.
     pub standby: bool,
-    /// By how many records of its changelog the store of a view may be behind for the tasks that write to wait for it.
+    /// By how many records of its changelog the store of a view may be behind for the tasks that write to wait for it, and by
+    /// how many of its inputs at most it may be when they do again.
     pub views_wait: u64,
     /// How long a member of the group may be silent.
     pub session: Duration,
@@ -59,6 +62,8 @@ pub struct Slot<W: World> {
     pub(crate) news: News,
     pub(crate) owned: Option<Owned>,
     pub(crate) standby: Option<Standby>,
+    /// Whether there is more to do beside the tasks that run.
+    pub(crate) busy: bool,
     /// Nobody is stood by for before.
     pub(crate) standby_after: Duration,
     /// Not before: our membership is to be confirmed.
@@ -66,6 +71,8 @@ pub struct Slot<W: World> {
     /// Since when nothing has run, and how often we have joined again for that.
     idle: (Duration, u32),
     pub(crate) failures: u32,
+    /// How often ends that did not fit were asked for again.
+    pub(crate) doubts: Cell<u32>,
 }
 
 /// The topics of a node that the graph does not name.
@@ -77,6 +84,8 @@ pub(crate) struct Own {
 /// What runs between two assignments.
 pub(crate) struct Owned {
     pub engine: Engine,
+    /// Views that run, and are far behind the others.
+    pub apart: Option<Apart>,
     /// Where our next records go: a guess, and checked.
     pub foresight: Foresight,
     /// The running tasks.
@@ -122,10 +131,12 @@ impl<W: World> Slot<W> {
             news: News::default(),
             owned: None,
             standby: None,
+            busy: false,
             standby_after: since,
             wait_until: since,
             idle: (since, 0),
             failures: 0,
+            doubts: Cell::new(0),
         }
     }
 
@@ -190,8 +201,10 @@ impl<W: World> Slot<W> {
             return self.join_again_if_idle().await;
         }
         self.join_again_if_idle().await?;
+        let begun = self.world.elapsed();
         self.epoch(&inputs, caught_up).await?;
-        self.stand_by(!inputs.is_empty()).await?;
+        let worked = (!inputs.is_empty()).then(|| self.world.elapsed() - begun);
+        self.stand_by(worked).await?;
         self.report();
         Ok(())
     }
@@ -203,7 +216,7 @@ impl<W: World> Slot<W> {
         let (now, state) = (self.world.wall(), self.world.state());
         let due = self.owned.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
-        let idle = if self.standby.as_ref().is_some_and(|standby| standby.busy) { Duration::ZERO } else { IDLE };
+        let idle = if self.busy { Duration::ZERO } else { IDLE };
         let wait = due.map_or(idle, |due| until(due).min(idle));
         let (topics, mut owned) = (&self.inputs, self.owned.as_mut());
         // What was too much for one transaction is tried in smaller ones.
@@ -309,28 +322,30 @@ impl<W: World> Slot<W> {
     pub(crate) fn let_go(&mut self) {
         self.world.own(Default::default());
         self.world.report(Vec::new());
-        self.standby = None;
+        (self.standby, self.busy) = (None, false);
         if self.owned.take().is_some() {
             self.idle.0 = self.world.elapsed(); // Until now something ran, however long the last call took.
         }
     }
 
-    fn report(&mut self) {
+    pub(crate) fn report(&mut self) {
         let (world, Some(owned)) = (&self.world, &mut self.owned) else { return };
         if world.elapsed() - owned.reported < REPORT {
             return;
         }
         owned.reported = world.elapsed();
-        let read = &owned.read;
-        let lag = |node: &Node, partition| {
+        let lag = |read: &BTreeMap<InputAt, u64>, node: &Node, partition| {
             let behind = node.inputs.iter().map(|topic| {
                 let end = world.known_end(topic.name, partition).unwrap_or(0);
                 end.saturating_sub(read.get(&(topic.name, partition)).copied().unwrap_or(0))
             });
             behind.sum()
         };
-        let running = owned.engine.tasks();
-        let running = running.map(|(task, halted)| TaskStatus::of(task, halted, lag(task.node(), task.partition())));
+        let apart = owned.apart.as_ref().map(|apart| (&apart.engine, &apart.read));
+        let running = std::iter::once((&owned.engine, &owned.read)).chain(apart);
+        let running = running.flat_map(|(engine, read)| engine.tasks().map(move |task| (task, read)));
+        let running = running
+            .map(|((task, halted), read)| TaskStatus::of(task, halted, lag(read, task.node(), task.partition())));
         let later = owned.later.iter().map(|at| TaskStatus {
             node: at.0,
             partition: at.1,

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use tributary_flow::{Node, time};
 
-use crate::restore::{Open, Reached};
+use crate::restore::{Open, PATIENCE, Reached};
 use crate::slot::Owned;
 use crate::world::{Batch as _, World};
-use crate::{Slot, TaskAt, Trouble};
+use crate::{Failure, Row, Slot, TaskAt, Trouble};
 
-/// Most reads before the slot looks for other work, where there was none and where there was.
-const READS: [u32; 2] = [8, 1];
+/// Most reads before the slot looks for other work, and most where it had none.
+const MOST: u32 = 64;
+const IDLE: u32 = 8;
 /// Most records of a read.
 const RECORDS: usize = 2_500;
 /// How long to wait after it has not worked.
@@ -27,11 +28,16 @@ const STILL: i64 = time::DAY / 24;
 /// The stores that are kept ready, or made so.
 pub(crate) struct Standby {
     open: BTreeMap<TaskAt, Open>,
-    /// Whether there was more than was taken.
-    pub busy: bool,
+    /// When something came last.
+    moved: Duration,
 }
 
 impl Standby {
+    /// What the stores know of their past.
+    pub fn rows(self) -> BTreeMap<TaskAt, Row> {
+        self.open.into_iter().map(|(at, open)| (at, open.row)).collect()
+    }
+
     /// What is still to be read of a task's changelog.
     pub fn left(&self, at: &TaskAt) -> u64 {
         self.open.get(at).map_or(0, Open::left)
@@ -39,16 +45,22 @@ impl Standby {
 }
 
 impl<W: World> Slot<W> {
-    /// Takes in what is new of the views that wait, or else of the tasks of others; little where the slot has `work`.
-    pub(crate) async fn stand_by(&mut self, work: bool) -> Result<(), Trouble> {
-        let wanted = self.owned.as_ref().is_some_and(|owned| self.options.standby || !owned.later.is_empty());
-        if !wanted || self.world.elapsed() < self.standby_after {
+    /// Takes in what is new of the views that wait, or else of the tasks of others: for as long again as the slot has `worked`.
+    pub(crate) async fn stand_by(&mut self, worked: Option<Duration>) -> Result<(), Trouble> {
+        let Some(owned) = &self.owned else { return Ok(()) };
+        if owned.apart.is_some() {
+            self.busy = self.catch_up().await?;
             return Ok(());
         }
-        match self.follow_changelogs(READS[usize::from(work)]).await {
-            Err(Trouble::Again(reason)) => {
+        if (owned.later.is_empty() && !self.options.standby) || self.world.elapsed() < self.standby_after {
+            self.busy = false;
+            return Ok(());
+        }
+        match self.follow_changelogs(worked).await {
+            // What is told of others' tasks, or of views, is no reason for those that run to stop.
+            Err(Trouble::Again(reason) | Trouble::Stop(Failure::Log(reason))) => {
                 tracing::warn!(%reason, "standing by waits");
-                self.standby = None;
+                (self.standby, self.busy) = (None, false);
                 self.standby_after = self.world.elapsed() + PAUSE;
                 return Ok(());
             }
@@ -57,27 +69,42 @@ impl<W: World> Slot<W> {
         self.run_views().await
     }
 
-    async fn follow_changelogs(&mut self, reads: u32) -> Result<(), Trouble> {
+    async fn follow_changelogs(&mut self, worked: Option<Duration>) -> Result<(), Trouble> {
+        self.world.doing("standing by");
         let mut standby = match self.standby.take() {
             Some(standby) => standby,
             None => self.begin_standby(&[]).await?,
         };
-        standby.busy = !standby.open.is_empty();
-        for _ in 0..reads {
-            if !standby.busy {
+        self.busy = !standby.open.is_empty();
+        let since = self.world.elapsed();
+        for read in 0..MOST {
+            let enough = worked.map_or(read >= IDLE, |worked| read > 0 && self.world.elapsed() - since >= worked);
+            if !self.busy || enough {
                 break;
             }
             match self.take(&mut standby.open, Duration::ZERO, RECORDS).await? {
-                Reached::Some(_) => {}
+                Reached::Some(_) => standby.moved = self.world.elapsed(),
                 Reached::Nothing => {
                     self.keep_young(&mut standby).await?;
-                    standby.busy = false;
+                    self.busy = false;
                 }
                 Reached::Foreign(at) => standby = self.begin_standby(&[at]).await?,
             }
         }
+        self.complain(&mut standby);
         self.standby = Some(standby);
         Ok(())
+    }
+
+    /// Says so where a view has waited for long for a changelog that gives nothing.
+    fn complain(&self, standby: &mut Standby) {
+        let now = self.world.elapsed();
+        let later = self.owned.iter().flat_map(|owned| &owned.later);
+        let waiting = later.filter_map(|at| Some((at, standby.open.get(at)?))).find(|(_, open)| open.left() > 0);
+        if let Some((at, open)) = waiting.filter(|_| now - standby.moved > PATIENCE) {
+            tracing::warn!("a view waits: {}", self.stuck(at, open));
+            standby.moved = now;
+        }
     }
 
     async fn begin_standby(&self, condemned: &[TaskAt]) -> Result<Standby, Trouble> {
@@ -90,19 +117,7 @@ impl<W: World> Slot<W> {
         let open = self.prepare(&tasks, condemned).await?;
         let tasks: Vec<TaskAt> = open.keys().copied().collect();
         self.open(&open, &tasks).await?;
-        Ok(Standby { open, busy: true })
-    }
-
-    /// Has the views run that were waited for, once all of their stores are at the ends of their changelogs.
-    async fn run_views(&mut self) -> Result<(), Trouble> {
-        let Some(standby) = &self.standby else { return Ok(()) };
-        let there = |owned: &mut Owned| !owned.later.is_empty() && owned.later.iter().all(|at| standby.left(at) == 0);
-        let Some(owned) = self.owned.take_if(there) else { return Ok(()) };
-        let Some(standby) = self.standby.take() else { return Ok(()) };
-        self.world.open(&[]).await?;
-        let mut rows = owned.rows;
-        rows.extend(standby.open.into_iter().map(|(at, open)| (at, open.row)));
-        self.run_from_stores(owned.engine, rows, Default::default()).await
+        Ok(Standby { open, moved: self.world.elapsed() })
     }
 
     /// A store that is at the end of its changelog is not old, however long nothing has come.
