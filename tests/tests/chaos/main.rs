@@ -173,6 +173,8 @@ impl Run {
         let kills: usize = events.iter().map(Event::kills).sum();
         ensure!(kills >= least_kills, "{kills} kills, and {least_kills} were asked for");
         fleet.ended.iter().for_each(|(why, many)| eprintln!("  {many:3} processes ended by themselves: {why}"));
+        let broken = fleet.ended.keys().find(|why| why.contains("signal") || why.contains("panic"));
+        ensure!(broken.is_none(), "a process broke: {broken:?}");
         drop(client);
         outcomes(&sent, &seen, &folder.join("load.log"))?;
         audits(&program, &folder, &brokers.bootstrap, &fleet)

@@ -138,7 +138,8 @@ impl List {
     }
 
     fn read(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<(String, u32, i64, Code)> {
-        if list.is_null() {
+        // A list of nothing, as that of a member that was given nothing, has no entries to point to.
+        if list.is_null() || unsafe { (*list).elems.is_null() } {
             return Vec::new();
         }
         let entries = unsafe { slice::from_raw_parts((*list).elems, usize::try_from((*list).cnt).unwrap_or(0)) };
@@ -158,4 +159,16 @@ impl Drop for List {
 /// Memory of librdkafka's; absent where the pointer is null.
 unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast(), size) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_nothing_is_read_as_nothing() {
+        let list = List(unsafe { sys::rd_kafka_topic_partition_list_new(0) });
+        assert!(List::read(list.0).is_empty());
+        assert_eq!(List::read(List::new([("a", 1, 7)]).0).len(), 1);
+    }
 }
