@@ -36,6 +36,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 const CALM: Duration = Duration::from_secs(5);
 /// How long standbys may take to read all there is, which nobody is told.
 const STANDBYS: Duration = Duration::from_secs(120);
+/// How long a payment may wait for a process that is killed while a broker is away.
+const AWAY: Duration = Duration::from_secs(30);
 /// How long the broker is down.
 const DOWN: Duration = Duration::from_secs(1);
 
@@ -77,6 +79,37 @@ fn a_gigabyte_of_state_is_taken_over() -> Result<()> {
         trial.way(way)?;
     }
     trial.broker()
+}
+
+/// The coordinator alone says whose the partitions are: a broker that is away for long delays nobody.
+#[test]
+fn a_process_is_taken_over_while_a_broker_stays_away() -> Result<()> {
+    let _machine = machine();
+    let folder = tempfile::Builder::new().prefix("tributary-away-").tempdir()?;
+    let program = wrapped(folder.path())?;
+    let mut brokers = Brokers::start(3, folder.path())?;
+    let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
+    apply(&config, 3)?;
+    let mut fleet = Fleet::new(&program, folder.path(), &brokers)?;
+    fleet.rest(PARTITIONS as usize, SETTLED)?;
+    let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
+    let wanted = ["--run", "steady", "--accounts", "200", "--payments", "10000000", "--rate", "50"];
+    let _client = client(&program, folder.path(), &brokers.bootstrap, &wanted)?;
+    brokers.kill9(2, LONGEST * 2);
+    fleet.settle(PARTITIONS as usize, LITTLE, SETTLED)?;
+    let mut trial = Trial { brokers, fleet, watch };
+    trial.next(wall_clock(), &(0..PARTITIONS).collect())?;
+    for kill in 0..2 {
+        let (victim, owned) = trial.victim(kill)?;
+        let at = wall_clock();
+        ensure!(trial.fleet.kill9(victim, LONGEST), "slot-{victim} does not run");
+        let took = trial.next(at, &owned)?;
+        eprintln!("  slot-{victim} with {owned:?}, a broker away: the next payment after {took:.1?}");
+        ensure!(took.iter().all(|took| *took < AWAY), "it took {took:?}");
+        trial.fleet.start(victim)?;
+        trial.settle()?;
+    }
+    Ok(())
 }
 
 /// Pays until there is as much state as was asked for.

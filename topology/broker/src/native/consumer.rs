@@ -14,7 +14,9 @@ use super::{
 };
 use crate::settings::Settings;
 
-/// How soon a question is asked again.
+/// How long an answer may take before the question is asked again.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// How soon it is.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// What a consumer meets.
@@ -271,7 +273,8 @@ impl Consumer {
         let deadline = Instant::now() + bound;
         let partitions: Vec<_> = partitions.into_iter().map(|(topic, partition)| (topic, partition, time)).collect();
         loop {
-            match self.offsets_once(&partitions, deadline.saturating_duration_since(Instant::now())) {
+            // A leader that is gone does not answer, and must leave time to learn of its successor.
+            match self.offsets_once(&partitions, deadline.saturating_duration_since(Instant::now()).min(ATTEMPT)) {
                 Err(_) if Instant::now() + RETRY < deadline => {
                     std::thread::sleep(RETRY);
                     self.learn_leaders(deadline.saturating_duration_since(Instant::now()));
