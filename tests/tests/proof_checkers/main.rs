@@ -33,7 +33,7 @@ fn storm(payments: u32) -> Result<World> {
 
 /// The same, with everything decided that was sent, and every deadline still to come.
 fn lull() -> Result<World> {
-    let mut world = storm(700)?;
+    let mut world = storm(1_000)?;
     world.calm();
     ensure!(world.settle(0)?, "it comes to rest");
     Ok(world)
