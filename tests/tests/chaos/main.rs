@@ -8,6 +8,7 @@
 //! `TRIBUTARY_CHAOS_RATE`, the payments per second, and `TRIBUTARY_CHAOS_STATE_MB` of [`takeover`].
 
 mod brokers;
+mod cluster;
 mod disk;
 mod figures;
 mod fleet;
@@ -18,26 +19,22 @@ mod takeover;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use tributary_cli::config::Config;
-use tributary_cli::kafka::apply;
-use tributary_cli::managed::process::{Process, Program};
+use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_tests::recovery::{Node, audit, verify};
 
-use brokers::Brokers;
+use cluster::{Cluster, in_folder, sent};
 use disk::Disk;
 use figures::Event;
 use fleet::Fleet;
 use plan::{Cut, Fault, ON_SMALL_DISK, Weather};
-use watch::{Seen, Watch};
+use watch::Seen;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 const PARTITIONS: u32 = 4;
 const ACCOUNTS: u32 = 200;
 /// Payments per second.
@@ -81,49 +78,20 @@ fn run(brokers: usize, weather: Weather) -> Result<()> {
     let length = Duration::from_secs(setting("SECONDS", 60)?);
     let (seed, rate) = (setting("SEED", wall_clock().0.unsigned_abs() / 1_000_000)?, setting("RATE", RATE)?);
     eprintln!("{weather:?} over {brokers} brokers: TRIBUTARY_CHAOS_SEED={seed}, {length:?}, {rate} payments/s");
-    let folder = tempfile::Builder::new().prefix("tributary-chaos-").tempdir()?;
-    let result = Run::start(folder.path(), brokers, rate * length.as_secs(), rate)
-        .and_then(|run| run.through(&plan::plan(seed, weather, length, brokers), length, weather.least_kills(length)));
-    if result.is_err() {
-        eprintln!("seed {seed} failed: logs and the brokers' data are kept in {}", folder.keep().display());
-    }
-    result.with_context(|| format!("{brokers} brokers, seed {seed}"))
+    let through = |folder: &Path| {
+        let run = Run::start(folder, brokers, rate * length.as_secs(), rate)?;
+        run.through(&plan::plan(seed, weather, length, brokers), length, weather.least_kills(length))
+    };
+    in_folder(through).with_context(|| format!("{brokers} brokers, seed {seed}"))
 }
 
-/// The binary under test, in a wrapping that keeps this test's own settings from it and lets it meet the end of a limited
-/// file as an error, where its disk is only such a limit.
-fn wrapped(folder: &Path) -> Result<PathBuf> {
-    let program = folder.join("tributary");
-    let unset = "unset TRIBUTARY_CHAOS_SECONDS TRIBUTARY_CHAOS_SEED TRIBUTARY_CHAOS_RATE TRIBUTARY_CHAOS_STATE_MB";
-    std::fs::write(&program, format!("#!/bin/sh\n{unset}\ntrap '' XFSZ\nexec '{PROGRAM}' \"$@\"\n"))?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok(program)
-}
-
-/// A client that pays, in a process of its own, and waits out what is done to the cluster.
-fn client(program: &Path, folder: &Path, brokers: &str, wanted: &[&str]) -> Result<Process> {
-    let own = ["load", "--brokers", brokers, "--patience", "90"];
-    Process::start(Program {
-        name: "tributary load",
-        path: program.to_owned(),
-        arguments: own.iter().chain(wanted).map(Into::into).collect(),
-        log: folder.join("load.log"),
-        pid_file: folder.join("load.pid"),
-    })
-}
-
-/// A cluster, its processes, its client, and whoever watches it.
+/// A cluster, its client, and what is done to them.
 struct Run {
-    folder: PathBuf,
-    program: PathBuf,
     // Processes and the client end before the brokers do.
     client: Process,
-    sent: PathBuf,
-    fleet: Fleet,
     /// Of the second process.
     disk: Disk,
-    watch: Watch,
-    brokers: Brokers,
+    cluster: Cluster,
     events: Vec<Event>,
     /// What is to be mended, and when.
     undo: Vec<(Instant, Fault)>,
@@ -131,25 +99,14 @@ struct Run {
 
 impl Run {
     /// Starts everything, up to the first payments.
-    fn start(folder: &Path, many: usize, payments: u64, rate: u64) -> Result<Self> {
+    fn start(folder: &Path, brokers: usize, payments: u64, rate: u64) -> Result<Self> {
         let begun = Instant::now();
-        let program = wrapped(folder)?;
-        let brokers = Brokers::start(many, folder)?;
-        let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
-        apply(&config, many as u32)?;
-        let mut fleet = Fleet::new(&program, folder, &brokers)?;
-        let disk = Disk::new(fleet.folder(ON_SMALL_DISK))?;
-        fleet.rest(PARTITIONS as usize, SETUP)?;
-        let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
-        let sent = folder.join("sent");
-        let (payments, rate) = (payments.to_string(), rate.to_string());
-        let (accounts, path) = (ACCOUNTS.to_string(), sent.display().to_string());
-        let wanted = ["--payments", &payments, "--rate", &rate, "--accounts", &accounts, "--sent", &path];
-        let client = client(&program, folder, &brokers.bootstrap, &wanted)?;
-        client.wait_until(SETUP, || sent_by(&sent).is_ok_and(|ids| ids.len() > ACCOUNTS as usize + 10))?;
+        let mut cluster = Cluster::start(folder, brokers)?;
+        let disk = Disk::new(cluster.fleet.folder(ON_SMALL_DISK))?;
+        cluster.fleet.rest(PARTITIONS as usize, SETUP)?;
+        let client = cluster.client(payments, rate)?;
         eprintln!("  started after {:.1?}", begun.elapsed());
-        let (folder, events, undo) = (folder.to_owned(), Vec::new(), Vec::new());
-        Ok(Run { folder, program, client, sent, fleet, disk, watch, brokers, events, undo })
+        Ok(Run { client, disk, cluster, events: Vec::new(), undo: Vec::new() })
     }
 
     /// Lets the faults happen, then everything drain, and audits what is left.
@@ -165,7 +122,8 @@ impl Run {
             std::thread::sleep(TURN);
         }
         self.drain()?;
-        let Run { folder, program, client, sent, mut fleet, disk: _disk, watch, brokers, events, .. } = self;
+        let Run { client, disk: _disk, cluster, events, .. } = self;
+        let Cluster { folder, program, mut fleet, watch, brokers } = cluster;
         fleet.stop()?;
         let seen = watch.stop()?;
         eprintln!("{} faults in {length:?}:", events.len());
@@ -176,7 +134,7 @@ impl Run {
         let broken = fleet.ended.keys().find(|why| why.contains("signal") || why.contains("panic"));
         ensure!(broken.is_none(), "a process broke: {broken:?}");
         drop(client);
-        outcomes(&sent, &seen, &folder.join("load.log"))?;
+        outcomes(&sent(&folder)?, &seen, &said(&folder)?)?;
         audits(&program, &folder, &brokers.bootstrap, &fleet)
     }
 
@@ -188,19 +146,19 @@ impl Run {
             Fault::Kill { processes, broker } => self.kill(processes, *broker, &mut event),
             Fault::Freeze { process, bound } => {
                 event.other = Some("a process frozen past its session");
-                self.fleet.freeze(*process).then_some(*bound)
+                self.cluster.fleet.freeze(*process).then_some(*bound)
             }
             Fault::Cut { how, bound } => {
                 event.other = Some(match how {
                     Cut::Closed => "a process's connections closed",
                     Cut::Silent => "a process's connections silent",
                 });
-                self.brokers.cut(*how);
+                self.cluster.brokers.cut(*how);
                 Some(*bound)
             }
             Fault::Fill { killed, bound } => {
                 event.other = Some("a process's disk full");
-                self.disk.fill(self.fleet.id(ON_SMALL_DISK))?;
+                self.disk.fill(self.cluster.fleet.id(ON_SMALL_DISK))?;
                 let killed: Vec<_> = killed.iter().map(|pause| (ON_SMALL_DISK, *pause)).collect();
                 self.kill(&killed, None, &mut event);
                 Some(*bound)
@@ -222,17 +180,17 @@ impl Run {
         broker: Option<(usize, Duration)>,
         event: &mut Event,
     ) -> Option<Duration> {
-        let owned: Vec<_> = processes.iter().map(|(process, _)| self.fleet.owned(*process)).collect();
+        let owned: Vec<_> = processes.iter().map(|(process, _)| self.cluster.fleet.owned(*process)).collect();
         event.at = wall_clock();
         let mut pauses = Vec::new();
         if let Some((broker, pause)) = broker
-            && self.brokers.kill9(broker, pause)
+            && self.cluster.brokers.kill9(broker, pause)
         {
             event.broker = true;
             pauses.push(pause);
         }
         for ((process, pause), owned) in processes.iter().zip(owned) {
-            if self.fleet.kill9(*process, *pause) {
+            if self.cluster.fleet.kill9(*process, *pause) {
                 event.processes.push((owned, *pause));
                 pauses.push(*pause);
             }
@@ -246,27 +204,27 @@ impl Run {
         for (_, fault) in due.collect::<Vec<_>>() {
             match fault {
                 Fault::Kill { .. } => {} // Whoever starts it again knows when.
-                Fault::Freeze { process, .. } => self.fleet.thaw(process),
-                Fault::Cut { .. } => self.brokers.heal(),
-                Fault::Fill { .. } => self.disk.free(self.fleet.id(ON_SMALL_DISK))?,
+                Fault::Freeze { process, .. } => self.cluster.fleet.thaw(process),
+                Fault::Cut { .. } => self.cluster.brokers.heal(),
+                Fault::Fill { .. } => self.disk.free(self.cluster.fleet.id(ON_SMALL_DISK))?,
             }
         }
-        self.fleet.tend()?;
-        self.brokers.tend()
+        self.cluster.fleet.tend()?;
+        self.cluster.brokers.tend()
     }
 
     /// Waits until the last fault is mended and every payment has its outcome.
     fn drain(&mut self) -> Result<()> {
         let since = Instant::now();
-        while !self.undo.is_empty() || !self.brokers.are_up() || self.client.ended().is_none() {
+        while !self.undo.is_empty() || !self.cluster.brokers.are_up() || self.client.ended().is_none() {
             self.tend()?;
             ensure!(since.elapsed() < DRAIN, "not drained {DRAIN:?} after the last fault");
             std::thread::sleep(TURN);
         }
-        let said = std::fs::read_to_string(self.folder.join("load.log"))?;
+        let said = said(&self.cluster.folder)?;
         ensure!(self.client.ended().is_some_and(|status| status.success()), "the client failed: {said}");
         let client = since.elapsed();
-        self.fleet.rest(PARTITIONS as usize, DRAIN)?;
+        self.cluster.fleet.rest(PARTITIONS as usize, DRAIN)?;
         eprintln!(
             "  the client had its last outcome {client:.1?} after the faults, all was at rest after {:.1?}",
             since.elapsed()
@@ -275,16 +233,13 @@ impl Run {
     }
 }
 
-/// The transactions that the client sent and the broker acknowledged.
-fn sent_by(record: &Path) -> Result<BTreeSet<String>> {
-    let record = std::fs::read_to_string(record)?;
-    let sent = record.lines().filter_map(|line| line.strip_prefix("transactions.commands.v1 "));
-    Ok(sent.map(str::to_owned).collect())
+/// What the client said.
+fn said(folder: &Path) -> Result<String> {
+    Ok(std::fs::read_to_string(folder.join("load.log"))?)
 }
 
 /// What was sent against the outcomes that a reader saw: one each, of nothing else, and as many of each kind as the client counted.
-fn outcomes(sent: &Path, seen: &[Seen], log: &Path) -> Result<()> {
-    let sent = sent_by(sent)?;
+fn outcomes(sent: &BTreeSet<String>, seen: &[Seen], said: &str) -> Result<()> {
     let (mut ends, mut kinds) = (BTreeMap::new(), BTreeMap::<&str, usize>::new());
     for Seen { partition, offset, end, .. } in seen {
         let place = format!("{partition}@{offset}");
@@ -296,7 +251,6 @@ fn outcomes(sent: &Path, seen: &[Seen], log: &Path) -> Result<()> {
     }
     let lost: Vec<_> = sent.iter().filter(|id| !ends.contains_key(id.as_str())).take(10).collect();
     ensure!(lost.is_empty(), "without an outcome: {lost:?}");
-    let said = std::fs::read_to_string(log)?;
     eprintln!("  the client: {}", said.lines().last().unwrap_or_default());
     eprintln!("  {} transactions sent and acknowledged, {} outcomes, none twice: {kinds:?}", sent.len(), seen.len());
     Ok(())

@@ -8,19 +8,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use tributary_cli::config::Config;
-use tributary_cli::kafka::apply;
+use anyhow::{Context, Result, ensure};
+use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_flow::Timestamp;
 use tributary_tests::recovery::tool_succeeds;
 
-use crate::brokers::Brokers;
+use crate::cluster::{Cluster, in_folder};
 use crate::figures::{next, quantiles};
-use crate::fleet::Fleet;
 use crate::plan::PROCESSES;
-use crate::watch::Watch;
-use crate::{PARTITIONS, RATE, client, machine, setting, wrapped};
+use crate::{PARTITIONS, RATE, machine, setting};
 
 /// State of all tasks together, in MB.
 const STATE_MB: u64 = 1_000;
@@ -32,7 +29,7 @@ const SETTLED: Duration = Duration::from_secs(300);
 const LITTLE: u64 = 500;
 /// How long a payment may wait.
 const LONGEST: Duration = Duration::from_secs(120);
-/// How long all is left alone before the next kill: standbys have long caught up.
+/// How long all is left alone before the next kill, in which standbys read what came last.
 const CALM: Duration = Duration::from_secs(5);
 /// How long standbys may take to read all there is, which nobody is told.
 const STANDBYS: Duration = Duration::from_secs(120);
@@ -62,67 +59,45 @@ const BROKER_KILLS: usize = 4;
 #[ignore = "for the time that it takes to write a gigabyte of state and to get over its loss: `make takeover`"]
 fn a_gigabyte_of_state_is_taken_over() -> Result<()> {
     let _machine = machine();
-    let folder = tempfile::Builder::new().prefix("tributary-takeover-").tempdir()?;
-    let program = wrapped(folder.path())?;
-    let brokers = Brokers::start(1, folder.path())?;
-    let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
-    apply(&config, 1)?;
-    let mut fleet = Fleet::new(&program, folder.path(), &brokers)?;
-    fleet.rest(PARTITIONS as usize, SETTLED)?;
-    fill(&program, &brokers.bootstrap, &fleet)?;
-    let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
-    let rate = RATE.to_string();
-    let wanted = ["--run", "steady", "--accounts", "200", "--payments", "10000000", "--rate", &rate];
-    let _client = client(&program, folder.path(), &brokers.bootstrap, &wanted)?;
-    let mut trial = Trial { brokers, fleet, watch };
-    for way in &WAYS {
-        trial.way(way)?;
-    }
-    trial.broker()
+    in_folder(|folder| {
+        let mut trial = Trial::start(folder, 1, fill)?;
+        WAYS.iter().try_for_each(|way| trial.way(way))?;
+        trial.broker()
+    })
 }
 
 /// The coordinator alone says whose the partitions are: a broker that is away for long delays nobody.
 #[test]
 fn a_process_is_taken_over_while_a_broker_stays_away() -> Result<()> {
     let _machine = machine();
-    let folder = tempfile::Builder::new().prefix("tributary-away-").tempdir()?;
-    let program = wrapped(folder.path())?;
-    let mut brokers = Brokers::start(3, folder.path())?;
-    let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
-    apply(&config, 3)?;
-    let mut fleet = Fleet::new(&program, folder.path(), &brokers)?;
-    fleet.rest(PARTITIONS as usize, SETTLED)?;
-    let watch = Watch::start(&brokers.bootstrap, PARTITIONS)?;
-    let wanted = ["--run", "steady", "--accounts", "200", "--payments", "10000000", "--rate", "50"];
-    let _client = client(&program, folder.path(), &brokers.bootstrap, &wanted)?;
-    brokers.kill9(2, LONGEST * 2);
-    fleet.settle(PARTITIONS as usize, LITTLE, SETTLED)?;
-    let mut trial = Trial { brokers, fleet, watch };
-    trial.next(wall_clock(), &(0..PARTITIONS).collect())?;
-    for kill in 0..2 {
-        let (victim, owned) = trial.victim(kill)?;
-        let at = wall_clock();
-        ensure!(trial.fleet.kill9(victim, LONGEST), "slot-{victim} does not run");
-        let took = trial.next(at, &owned)?;
-        eprintln!("  slot-{victim} with {owned:?}, a broker away: the next payment after {took:.1?}");
-        ensure!(took.iter().all(|took| *took < AWAY), "it took {took:?}");
-        trial.fleet.start(victim)?;
+    in_folder(|folder| {
+        let kill = |cluster: &mut Cluster| {
+            ensure!(cluster.brokers.kill9(2, LONGEST * 2), "the broker does not run");
+            Ok(())
+        };
+        let mut trial = Trial::start(folder, 3, kill)?;
         trial.settle()?;
-    }
-    Ok(())
+        trial.next(wall_clock(), &(0..PARTITIONS).collect())?;
+        for kill in 0..2 {
+            let took = trial.kill(kill)?;
+            ensure!(took.iter().all(|took| *took < AWAY), "it took {took:?}");
+        }
+        Ok(())
+    })
 }
 
 /// Pays until there is as much state as was asked for.
-fn fill(program: &Path, brokers: &str, fleet: &Fleet) -> Result<()> {
+fn fill(cluster: &mut Cluster) -> Result<()> {
     let (since, wanted) = (Instant::now(), setting("STATE_MB", STATE_MB)? * 1_000_000);
     for run in 0.. {
-        let size: u64 = fleet.folders().map(size).sum();
+        let size: u64 = cluster.fleet.folders().map(size).sum();
         eprintln!("  {} payments, {} MB of state after {:.0?}", run * PAYMENTS, size / 1_000_000, since.elapsed());
         if size >= wanted {
             break;
         }
         let (run, payments) = (format!("fill{run}"), PAYMENTS.to_string());
-        tool_succeeds(program, &["load", "--brokers", brokers, "--run", &run, "--payments", &payments])?;
+        let wanted = ["load", "--brokers", &cluster.brokers.bootstrap, "--run", &run, "--payments", &payments];
+        tool_succeeds(&cluster.program, &wanted)?;
     }
     Ok(())
 }
@@ -138,19 +113,27 @@ fn size(folder: &Path) -> u64 {
     sizes.sum()
 }
 
+/// A cluster whose client pays without an end.
 struct Trial {
-    brokers: Brokers,
-    fleet: Fleet,
-    watch: Watch,
+    client: Process,
+    cluster: Cluster,
 }
 
 impl Trial {
+    /// A cluster at rest to which this happens, and then a client pays.
+    fn start(folder: &Path, brokers: usize, first: impl FnOnce(&mut Cluster) -> Result<()>) -> Result<Self> {
+        let mut cluster = Cluster::start(folder, brokers)?;
+        cluster.fleet.rest(PARTITIONS as usize, SETTLED)?;
+        first(&mut cluster)?;
+        Ok(Trial { client: cluster.client(10_000_000, RATE)?, cluster })
+    }
+
     fn way(&mut self, Way { standby, session_ms, kills }: &Way) -> Result<()> {
         let own = [("--standby", standby.to_string()), ("--session-timeout-ms", session_ms.to_string())];
-        self.fleet.arguments = own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        self.cluster.fleet.arguments = own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
         eprintln!("standby {standby}, session timeout {session_ms} ms:");
         let (mut first, mut each, mut rebuilt) = (Vec::new(), Vec::new(), Vec::new());
-        self.fleet.stop()?;
+        self.cluster.fleet.stop()?;
         self.settle()?;
         if *standby {
             std::thread::sleep(STANDBYS);
@@ -160,15 +143,9 @@ impl Trial {
                 rebuilt.push(self.rebuild()?);
             }
             std::thread::sleep(CALM);
-            let (victim, owned) = self.victim(kill)?;
-            let at = wall_clock();
-            ensure!(self.fleet.kill9(victim, LONGEST * 2), "slot-{victim} does not run");
-            let took = self.next(at, &owned)?;
-            eprintln!("  slot-{victim} with {owned:?}: the next payment after {took:.1?}");
+            let took = self.kill(kill)?;
             first.extend(took.iter().min());
             each.extend(took);
-            self.fleet.start(victim)?;
-            self.settle()?;
         }
         eprintln!("  the next payment of any of its partitions: {}", quantiles(&mut first));
         eprintln!("  the next payment of each of them: {}", quantiles(&mut each));
@@ -179,13 +156,25 @@ impl Trial {
         Ok(())
     }
 
+    /// Kills a process that runs something; how long the next payment of each of its partitions took.
+    fn kill(&mut self, kill: usize) -> Result<Vec<Duration>> {
+        let (victim, owned) = self.victim(kill)?;
+        let at = wall_clock();
+        ensure!(self.cluster.fleet.kill9(victim, LONGEST * 2), "slot-{victim} does not run");
+        let took = self.next(at, &owned)?;
+        eprintln!("  slot-{victim} with {owned:?}: the next payment after {took:.1?}");
+        self.cluster.fleet.start(victim)?;
+        self.settle()?;
+        Ok(took)
+    }
+
     /// The broker is killed and started again.
     fn broker(&mut self) -> Result<()> {
         let (mut each, all) = (Vec::new(), (0..PARTITIONS).collect());
         for _ in 0..BROKER_KILLS {
             std::thread::sleep(CALM);
             let at = wall_clock();
-            ensure!(self.brokers.kill9(0, DOWN), "the broker does not run");
+            ensure!(self.cluster.brokers.kill9(0, DOWN), "the broker does not run");
             let took = self.next(at, &all)?;
             eprintln!("  the broker: the next payment of each partition after {took:.1?}");
             each.extend(took);
@@ -197,18 +186,18 @@ impl Trial {
 
     /// Everything runs, and only what comes is left to do.
     fn settle(&mut self) -> Result<()> {
-        self.fleet.settle(PARTITIONS as usize, LITTLE, SETTLED)
+        self.cluster.fleet.settle(PARTITIONS as usize, LITTLE, SETTLED)
     }
 
     /// Every store is made anew; MB of state per second, until everything runs.
     fn rebuild(&mut self) -> Result<u64> {
-        self.fleet.stop()?;
-        for data in self.fleet.folders() {
+        self.cluster.fleet.stop()?;
+        for data in self.cluster.fleet.folders() {
             std::fs::remove_dir_all(data)?;
         }
         let since = Instant::now();
         self.settle()?;
-        let size: u64 = self.fleet.folders().map(size).sum();
+        let size: u64 = self.cluster.fleet.folders().map(size).sum();
         eprintln!("  {} MB of state made anew in {:.1?}", size / 1_000_000, since.elapsed());
         Ok(size / 1_000 / since.elapsed().as_millis().max(1) as u64)
     }
@@ -216,22 +205,21 @@ impl Trial {
     /// The next process that runs something.
     fn victim(&self, kill: usize) -> Result<(usize, BTreeSet<u32>)> {
         let found = (0..PROCESSES).map(|process| (process + kill) % PROCESSES);
-        let mut owned = found.map(|process| (process, self.fleet.owned(process)));
+        let mut owned = found.map(|process| (process, self.cluster.fleet.owned(process)));
         owned.find(|(_, owned)| !owned.is_empty()).ok_or_else(|| anyhow::anyhow!("nothing runs"))
     }
 
     /// From then to the next payment of each of these partitions.
     fn next(&mut self, at: Timestamp, partitions: &BTreeSet<u32>) -> Result<Vec<Duration>> {
-        let since = Instant::now();
-        loop {
-            let took = self.watch.look(|seen| next(seen, at, partitions));
-            if took.len() == partitions.len() {
-                return Ok(took);
-            }
-            ensure!(since.elapsed() < LONGEST, "only {took:?} of {partitions:?} after {LONGEST:?}");
-            self.fleet.tend()?;
-            self.brokers.tend()?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let Trial { client, cluster } = self;
+        let (mut took, mut tended) = (Vec::new(), Ok(()));
+        let paid = client.wait_until(LONGEST, || {
+            took = cluster.watch.look(|seen| next(seen, at, partitions));
+            tended = cluster.fleet.tend().and_then(|()| cluster.brokers.tend());
+            took.len() == partitions.len() || tended.is_err()
+        });
+        tended?;
+        paid.with_context(|| format!("only {took:?} of {partitions:?}"))?;
+        Ok(took)
     }
 }

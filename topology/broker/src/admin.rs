@@ -2,6 +2,7 @@
 //! here: they are the modulus by which keys were placed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -19,8 +20,8 @@ use crate::{StartError, settings};
 
 pub use crate::submit::CLOCK_TOPIC;
 
-/// How long a cluster may take to answer.
-const BOUND: Duration = Duration::from_secs(10);
+/// How long a cluster may take to answer when it is first asked, and when it is for the last time.
+const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(8);
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,12 +136,13 @@ pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec
 /// Asks a cluster for its topics.
 ///
 /// # Errors
-/// It cannot be reached within ten seconds, or a setting is not accepted.
+/// It cannot be reached, though asked several times, or a setting is not accepted.
 pub fn cluster(brokers: &str, client: &BTreeMap<String, String>) -> Result<Cluster, StartError> {
-    let unreachable =
-        |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
-    let admin = connect(brokers, client)?;
-    let metadata = admin.inner().fetch_metadata(None, BOUND).map_err(unreachable)?;
+    patiently(brokers, client, look)
+}
+
+fn look(admin: &AdminClient<Logging>, bound: Duration) -> Result<Cluster, KafkaError> {
+    let metadata = admin.inner().fetch_metadata(None, bound)?;
     let mut topics = BTreeMap::new();
     for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
         let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
@@ -154,7 +156,7 @@ pub fn cluster(brokers: &str, client: &BTreeMap<String, String>) -> Result<Clust
     let names: Vec<String> = topics.keys().cloned().collect();
     let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     if !asked.is_empty() {
-        for described in wait(admin.describe_configs(&asked, &bounded())).map_err(unreachable)? {
+        for described in wait(admin.describe_configs(&asked, &bounded(bound)))? {
             let Ok(described) = described else { continue };
             if let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &described.specifier
                 && let Some(state) = topics.get_mut(name)
@@ -176,7 +178,6 @@ pub fn create_topics(
     client: &BTreeMap<String, String>,
     plan: &[TopicPlan],
 ) -> Result<Vec<(String, String)>, StartError> {
-    let admin = connect(brokers, client)?;
     let topics: Vec<NewTopic<'_>> = plan
         .iter()
         .map(|topic| {
@@ -188,9 +189,7 @@ pub fn create_topics(
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let unreachable =
-        |error: KafkaError| StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() };
-    let results = wait(admin.create_topics(&topics, &bounded())).map_err(unreachable)?;
+    let results = patiently(brokers, client, |admin, bound| wait(admin.create_topics(&topics, &bounded(bound))))?;
     let failed = results.into_iter().filter_map(|result| {
         result
             .err()
@@ -200,13 +199,32 @@ pub fn create_topics(
     Ok(failed.collect())
 }
 
+/// Asks again where there was no answer, each time as a new client with twice the time: the one before may have turned to a
+/// broker that had just died, and a request that was sent to it waits for its answer as long as it may.
+fn patiently<T>(
+    brokers: &str,
+    client: &BTreeMap<String, String>,
+    ask: impl Fn(&AdminClient<Logging>, Duration) -> Result<T, KafkaError>,
+) -> Result<T, StartError> {
+    let mut bound = *BOUNDS.start();
+    loop {
+        match ask(&connect(brokers, client)?, bound) {
+            Ok(answer) => return Ok(answer),
+            Err(error) if bound >= *BOUNDS.end() => {
+                return Err(StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() });
+            }
+            Err(_) => bound *= 2,
+        }
+    }
+}
+
 fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
     let settings: ClientConfig = settings::client(brokers, client, []).into_iter().collect();
     settings.create_with_context(Logging).map_err(|error| StartError::Setting(error.to_string()))
 }
 
-fn bounded() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(BOUND)).operation_timeout(Some(BOUND))
+fn bounded(bound: Duration) -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(bound)).operation_timeout(Some(bound))
 }
 
 /// Waits for a future on this thread: the one place where the library gives nothing else.
