@@ -38,13 +38,21 @@ pub(super) struct Settled {
     certain: bool,
 }
 
-/// Waits for the outcome of a command that was written at `place`; nothing where the time is up.
+/// Waits for the outcome of a command that was written at `place`; nothing where the time is up, or the view not there yet.
 pub(super) async fn wait(
     api: &Shared,
     command: &Command,
     place: &Place,
     until: Instant,
 ) -> Result<Option<Settled>, Problem> {
+    match settled(api, command, place, until).await {
+        // It is decided all the same, and is told here once the view is there, which may take a while.
+        Err(problem) if problem.document().code == RESTORING => Ok(None),
+        settled => settled,
+    }
+}
+
+async fn settled(api: &Shared, command: &Command, place: &Place, until: Instant) -> Result<Option<Settled>, Problem> {
     let command = Arc::new(command.clone());
     let (node, partition) = (view(&command), api.partition(command.body.key()));
     let mut past = false;
@@ -53,12 +61,7 @@ pub(super) async fn wait(
             let command = Arc::clone(&command);
             async move { api.read(node, partition, move |reader| find(reader, &command)).await }
         };
-        let seen = match api.wait(until, look).await {
-            // It is decided all the same, and is told here once the view is there, which may take a while.
-            Err(problem) if problem.document().code == RESTORING => return Ok(None),
-            seen => seen?,
-        };
-        match seen {
+        match api.wait(until, look).await? {
             Some(settled) if settled.certain || past => return Ok(Some(settled)),
             Some(_) if pass(api, &command, place, until).await? => past = true,
             _ => return Ok(None),
@@ -78,10 +81,7 @@ async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) ->
         Err(problem) => return Err(problem),
     }
     let end = api.platform.range(topic, partition).map_or(0, |range| range.end);
-    match api.reach(view(command), partition, vec![(topic, end)], until).await {
-        Err(problem) if problem.document().code == RESTORING => Ok(false),
-        reached => reached,
-    }
+    api.reach(view(command), partition, vec![(topic, end)], until).await
 }
 
 /// The view that tells what becomes of a command.

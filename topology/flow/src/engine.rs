@@ -99,15 +99,10 @@ impl Engine {
     #[must_use]
     pub fn new(tasks: Vec<Box<dyn Task>>) -> Self {
         let mut engine = Engine::default();
-        engine.add(tasks);
-        engine
-    }
-
-    /// Has further tasks run, between two epochs.
-    pub fn add(&mut self, tasks: impl IntoIterator<Item = Box<dyn Task>>) {
         for task in tasks {
-            self.insert(Slot { task, halted: None, apart: false });
+            engine.insert(Slot { task, halted: None, apart: false });
         }
+        engine
     }
 
     fn insert(&mut self, slot: Slot) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use tributary_flow::{Engine, Foresight, Task};
+use tributary_flow::{Engine, Foresight};
 
 use crate::slot::{Owned, REPORT};
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
@@ -26,9 +26,7 @@ impl<W: World> Slot<W> {
         let rows = self.restore(&tasks).await?;
         let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
         let later = all.filter(|at| !rows.contains_key(at)).collect();
-        let mut engine = Engine::default();
-        engine.add(self.tasks_of(&rows));
-        self.run_from_stores(engine, rows, later).await
+        self.run_from_stores(self.engine(&rows), rows, later).await
     }
 
     /// Has the tasks of `engine` run, whose stores are at the ends of their changelogs.
@@ -59,17 +57,16 @@ impl<W: World> Slot<W> {
         Ok(())
     }
 
-    /// The tasks of these stores.
-    pub(crate) fn tasks_of(&self, rows: &BTreeMap<TaskAt, Row>) -> Vec<Box<dyn Task>> {
-        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
-        let made = partitions.into_iter().flat_map(|partition| (self.make)(partition));
-        made.filter(|task| rows.contains_key(&(task.node().name, task.partition()))).collect()
+    /// An engine over the tasks of these stores.
+    pub(crate) fn engine(&self, rows: &BTreeMap<TaskAt, Row>) -> Engine {
+        let made = partitions(rows).into_iter().flat_map(|partition| (self.make)(partition));
+        Engine::new(made.filter(|task| rows.contains_key(&(task.node().name, task.partition()))).collect())
     }
 
     /// Where the inputs of these tasks' partitions begin and end, asked now.
     pub(crate) async fn input_ends(&self, rows: &BTreeMap<TaskAt, Row>) -> Result<Bounds, Trouble> {
         self.world.doing("asking for ends");
-        let partitions: BTreeSet<u32> = rows.keys().map(|(_, partition)| *partition).collect();
+        let partitions = partitions(rows);
         let asked = self.inputs.keys().flat_map(|topic| partitions.iter().map(|at| ((*topic).to_owned(), *at)));
         Ok(self.world.ends(&asked.collect::<Vec<At>>()).await?)
     }
@@ -126,6 +123,10 @@ impl<W: World> Slot<W> {
         let drawn = new.map(|(at, _)| self.world.lineage().map(|lineage| (*at, lineage)));
         drawn.collect::<Result<_, _>>().map_err(|reason| Trouble::Stop(Failure::Broken(reason)))
     }
+}
+
+fn partitions(rows: &BTreeMap<TaskAt, Row>) -> BTreeSet<u32> {
+    rows.keys().map(|(_, partition)| *partition).collect()
 }
 
 /// From where to read each input. A log that does not hold what comes next is not the one the stores were made from.

@@ -228,8 +228,7 @@ impl<W: World> Slot<W> {
                     owned.read.insert((topic.name, partition), offset + 1);
                     owned.records.insert((topic.name, partition), offset + 1);
                 }
-                let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-                inputs.push(Input { topic, partition, offset, key, value });
+                inputs.push(input(topic, partition, offset, key, value));
             }
             Met::End { topic, partition, offset } => {
                 if let (Some(topic), Some(owned)) = (topics.get(topic), &mut owned) {
@@ -368,8 +367,13 @@ impl Owned {
     }
 }
 
+/// What was read, to be kept.
+pub(crate) fn input(topic: TopicRef, partition: u32, offset: u64, key: Option<&[u8]>, value: Option<&[u8]>) -> Input {
+    Input { topic, partition, offset, key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec) }
+}
+
 /// Keeps what must stop the slot over what need not.
-fn keep(failed: &mut Option<Failed>, error: Failed) {
+pub(crate) fn keep(failed: &mut Option<Failed>, error: Failed) {
     if failed.as_ref().is_none_or(|failed| failed.fault != Fault::OffsetLost) {
         *failed = Some(error);
     }

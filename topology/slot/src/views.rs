@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary_flow::{Engine, Epoch, Input};
+use tributary_flow::{Engine, Epoch};
 
 use crate::assume::positions;
-use crate::slot::Owned;
-use crate::world::{Met, World};
+use crate::slot::{Owned, input, keep};
+use crate::world::{Failed, Fault, Met, World};
 use crate::{InputAt, Slot, Trouble};
 
 /// Most records of an epoch of theirs: some hundredths of a second, for which others wait.
@@ -37,8 +37,7 @@ impl<W: World> Slot<W> {
         self.confirm().await?;
         let bounds = self.input_ends(&rows).await?;
         let lineages = self.new_lineages(&rows)?;
-        let mut engine = Engine::default();
-        engine.add(self.tasks_of(&rows));
+        let mut engine = self.engine(&rows);
         let read = positions(&mut engine, self.world.state(), &bounds)?;
         let places: Vec<_> = read.iter().map(|((topic, partition), at)| (*topic, *partition, *at)).collect();
         self.world.open(&places).await?;
@@ -61,18 +60,23 @@ impl<W: World> Slot<W> {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some(topic) = topics.get(topic) else { return };
                 read.insert((topic.name, partition), offset + 1);
-                let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-                inputs.push(Input { topic, partition, offset, key, value });
+                inputs.push(input(topic, partition, offset, key, value));
             }
             Met::End { topic, partition, offset } => {
                 let Some(topic) = topics.get(topic) else { return };
                 read.insert((topic.name, partition), offset);
             }
-            Met::Cut { error, .. } | Met::Failed(error) => failed = Some(error),
+            Met::Cut { error, .. } => keep(&mut failed, Failed { fault: Fault::OffsetLost, ..error }),
+            Met::Failed(error) => keep(&mut failed, error),
         };
         let met = self.world.read_changelogs(Duration::ZERO, MOST, &mut meet).await;
-        if let Some(error) = failed {
-            return Err(Trouble::Again(format!("reading for views: {error}")));
+        match failed {
+            // This reader gets no further; whether the log itself is cut, the slot's own reader finds out.
+            Some(error) if error.fault == Fault::OffsetLost => {
+                return Err(Trouble::Again(format!("reading for views: {error}")));
+            }
+            Some(error) => tracing::warn!("reading for views: {error}"),
+            None => {}
         }
         if !inputs.is_empty() {
             let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
