@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use tributary_flow::platform::TaskStatus;
 
 use crate::problem::Problem;
@@ -57,6 +57,12 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> Result<Response, Probl
         for task in &tasks {
             gauge.with_label_values(&[task.node, &task.partition.to_string()]).set(value(task));
         }
+        register(Box::new(gauge))?;
+    }
+    if let Some(lag) = api.platform.standby_lag() {
+        let help = "Records that the state kept ready for the tasks of other processes has not taken in yet.";
+        let gauge = IntGauge::new("tributary_standby_lag", help).map_err(failed)?;
+        gauge.set(i64::try_from(lag).unwrap_or(i64::MAX));
         register(Box::new(gauge))?;
     }
     let text = TextEncoder::new().encode_to_string(&registry.gather()).map_err(failed)?;

@@ -20,6 +20,8 @@ pub(crate) struct HealthAnswer {
     partitions: u32,
     /// Records that tasks have not applied yet.
     lag: u64,
+    /// Records that the state kept ready for the tasks of other processes has not taken in yet; null where none is kept, or not yet.
+    standby_lag: Option<u64>,
     /// The tasks of this process.
     tasks: Vec<TaskAnswer>,
 }
@@ -57,6 +59,7 @@ fn look(api: &Shared) -> HealthAnswer {
         driver: api.platform.driver(),
         partitions: api.platform.partitions(),
         lag: tasks.iter().map(|task| task.lag).sum(),
+        standby_lag: api.platform.standby_lag(),
         tasks,
     }
 }

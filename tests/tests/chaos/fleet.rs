@@ -128,15 +128,28 @@ impl Fleet {
 
     /// Waits until every partition is run by someone, no task is further behind than so many records, and none is halted.
     pub fn settle(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
+        self.wait(bound, |health| {
+            let tasks: Vec<_> = health.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
+            let settled = tasks.iter().all(|task| task["halted"].is_null() && near(&task["lag"], lag));
+            settled && tasks.len() == partitions * tributary_graph::NODES.len()
+        })
+    }
+
+    /// Waits until every process keeps what others run ready, but for so many records.
+    pub fn stand_by(&mut self, lag: u64, bound: Duration) -> Result<()> {
+        self.wait(bound, |health| {
+            health.len() == PROCESSES && health.iter().all(|health| near(&health["standby_lag"], lag))
+        })
+    }
+
+    /// Waits until what those that run say of themselves is as wanted.
+    fn wait(&mut self, bound: Duration, wanted: impl Fn(&[Value]) -> bool) -> Result<()> {
         let since = Instant::now();
         loop {
             self.tend()?;
-            let health: Vec<_> = self.members.iter().map(|member| member.node.as_ref().map(Node::health)).collect();
-            let known: Vec<_> = health.iter().flatten().flatten().collect();
-            let tasks: Vec<_> = known.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
-            let near = |task: &Value| task["lag"].as_u64().is_some_and(|behind| behind <= lag);
-            let settled = tasks.iter().all(|task| task["halted"].is_null() && near(task));
-            if settled && tasks.len() == partitions * tributary_graph::NODES.len() {
+            let health = self.members.iter().filter_map(|member| member.node.as_ref()?.health().ok());
+            let health: Vec<_> = health.collect();
+            if wanted(&health) {
                 return Ok(());
             }
             ensure!(since.elapsed() < bound, "not at rest after {bound:?}: {health:?}");
@@ -164,6 +177,10 @@ impl Member {
         let arguments: Vec<&str> = slot.into_iter().chain(arguments.iter().map(String::as_str)).collect();
         Node::spawn(program, folder, &format!("{}-{:03}", self.slot, self.starts), &arguments)
     }
+}
+
+fn near(lag: &Value, most: u64) -> bool {
+    lag.as_u64().is_some_and(|lag| lag <= most)
 }
 
 /// The kind of a last line: what comes before the particulars.

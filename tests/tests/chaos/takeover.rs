@@ -31,8 +31,6 @@ const LITTLE: u64 = 500;
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long all is left alone before the next kill, in which standbys read what came last.
 const CALM: Duration = Duration::from_secs(5);
-/// How long standbys may take to read all there is, which nobody is told.
-const STANDBYS: Duration = Duration::from_secs(120);
 /// How long a payment may wait for a process that is killed while a broker is away.
 const AWAY: Duration = Duration::from_secs(30);
 /// How long the broker is down.
@@ -135,11 +133,10 @@ impl Trial {
         let (mut first, mut each, mut rebuilt) = (Vec::new(), Vec::new(), Vec::new());
         self.cluster.fleet.stop()?;
         self.settle()?;
-        if *standby {
-            std::thread::sleep(STANDBYS);
-        }
         for kill in 0..*kills {
-            if !standby {
+            if *standby {
+                self.cluster.fleet.stand_by(LITTLE, SETTLED)?;
+            } else {
                 rebuilt.push(self.rebuild()?);
             }
             std::thread::sleep(CALM);

@@ -175,7 +175,7 @@ fn watched(nodes: &[&'static Node], partitions: u32) -> Vec<At> {
     topics.into_iter().flat_map(|topic| (0..partitions).map(move |partition| (topic.clone(), partition))).collect()
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map_err(|error| StartError::Setting(format!("no thread for {name}: {error}")))
 }
@@ -217,6 +217,10 @@ impl Platform for Broker {
             task.lag = self.lag(task).unwrap_or(task.lag);
         }
         tasks
+    }
+
+    fn standby_lag(&self) -> Option<u64> {
+        self.shared.standby_lag()
     }
 
     fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>> {

@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     beat: Mutex<(Instant, &'static str)>,
     owned: RwLock<BTreeSet<TaskAt>>,
     status: Mutex<Vec<TaskStatus>>,
+    standby_lag: Mutex<Option<u64>>,
     failure: Mutex<Option<Failure>>,
     ended: Condvar,
     listeners: RwLock<Vec<Listener>>,
@@ -47,6 +48,7 @@ impl Shared {
             beat: Mutex::new((Instant::now(), "starting")),
             owned: RwLock::default(),
             status: Mutex::default(),
+            standby_lag: Mutex::default(),
             failure: Mutex::default(),
             ended: Condvar::new(),
             listeners: RwLock::default(),
@@ -90,8 +92,13 @@ impl Shared {
         self.owned.read().unwrap_or_else(PoisonError::into_inner).contains(&(node, partition))
     }
 
-    pub fn report(&self, status: Vec<TaskStatus>) {
+    pub fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>) {
         *held(&self.status) = status;
+        *held(&self.standby_lag) = standby_lag;
+    }
+
+    pub fn standby_lag(&self) -> Option<u64> {
+        *held(&self.standby_lag)
     }
 
     /// Every task; where the engine has stopped, halted for its reason.

@@ -22,6 +22,7 @@ use tributary_slot::{
     World,
 };
 
+use crate::broker::spawn;
 use crate::ends::Ends;
 use crate::membership::Coordinator;
 use crate::native::{self, Consumer, Group, Producer};
@@ -99,7 +100,7 @@ impl Shell {
         };
         if let Some(failure) = failure {
             shared.own(BTreeSet::new());
-            shared.report(Vec::new());
+            shared.report(Vec::new(), None);
             shared.fail(failure);
         }
         shared.end();
@@ -243,8 +244,16 @@ impl World for Shell {
         Ok(())
     }
 
-    async fn end_for(&self, slot: &str) -> Result<(), Failed> {
-        Producer::new(&self.options.producer(slot))?.init(BOUND)
+    fn end_for(&self, slot: &str) {
+        let (settings, slot) = (self.options.producer(slot), slot.to_owned());
+        let end = move || match Producer::new(&settings).and_then(|producer| producer.init(BOUND)) {
+            Ok(()) => tracing::info!(slot, "the transaction of a lost slot is ended"),
+            Err(error) => tracing::warn!(slot, "the transaction of a lost slot is left to its timeout: {error}"),
+        };
+        // It takes the client half a second where something was open: the coordinator bids it wait, and it asks again then.
+        if let Err(error) = spawn("tributary-lost", end) {
+            tracing::warn!("the transaction of a lost slot is left to its timeout: {error}");
+        }
     }
 
     async fn at(&self, step: Step) {
@@ -293,8 +302,8 @@ impl World for Shell {
         self.shared.own(tasks);
     }
 
-    fn report(&self, status: Vec<TaskStatus>) {
-        self.shared.report(status);
+    fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>) {
+        self.shared.report(status, standby_lag);
     }
 
     fn committed(&self, took: Duration) {

@@ -91,6 +91,12 @@ pub trait Platform: Send + Sync {
     /// Every task of this process.
     fn tasks(&self) -> Vec<TaskStatus>;
 
+    /// How many records of their changelogs the stores that are kept ready for the tasks of other processes have not taken in; nothing
+    /// where none are kept, or not yet.
+    fn standby_lag(&self) -> Option<u64> {
+        None
+    }
+
     /// Bounds of a partition of any topic, as last known.
     fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>>;
 }

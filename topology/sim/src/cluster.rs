@@ -66,6 +66,8 @@ pub(crate) struct Cluster {
     /// Since when each process is silent.
     pub silent: BTreeMap<Life, u64>,
     late: Vec<LateCommit>,
+    /// Slots whose producers are fenced, and when, whoever they are then.
+    fences: Vec<(String, u64)>,
     /// Open transactions of others, and when they end.
     pub hanging: Vec<(TransactionId, u64)>,
     /// Markers are not written before.
@@ -92,6 +94,7 @@ impl Cluster {
             slow: BTreeMap::new(),
             silent: BTreeMap::new(),
             late: Vec::new(),
+            fences: Vec::new(),
             hanging: Vec::new(),
             markers: 0,
             in_epoch: false,
@@ -176,6 +179,12 @@ impl Cluster {
         self.late.push(LateCommit { at, slot: slot.to_owned(), epoch, meant });
     }
 
+    /// Somebody is about to initialise the transactions of a slot that is not its own.
+    pub fn fence_soon(&mut self, slot: &str) {
+        let at = self.soon(0, 2);
+        self.fences.push((slot.to_owned(), at));
+    }
+
     /// What happens by itself as time goes by.
     pub fn tick(&mut self) {
         let now = self.elapsed;
@@ -197,6 +206,11 @@ impl Cluster {
             } else {
                 self.late.push(late);
             }
+        }
+        let answers = self.coordinates();
+        for (slot, _) in self.fences.extract_if(.., |(_, at)| answers && now >= *at).collect::<Vec<_>>() {
+            // Who asked may have to ask again for an epoch of its own, which it has no use for.
+            let _waits = self.initialise(&slot);
         }
         let hanging = std::mem::take(&mut self.hanging);
         for (transaction, until) in hanging {
@@ -223,6 +237,7 @@ impl Cluster {
         let slow = self.slow.values().copied();
         let markers = (self.log.untold() > 0).then_some(self.markers);
         let late = self.late.iter().map(|late| late.at);
+        let late = late.chain(self.fences.iter().map(|(_, at)| *at));
         open.chain(silent).chain(late).chain(hanging).chain(slow).chain(markers).filter(|at| *at > self.elapsed).min()
     }
 
@@ -231,6 +246,7 @@ impl Cluster {
         self.log.untold() == 0
             && self.hanging.is_empty()
             && self.late.is_empty()
+            && self.fences.is_empty()
             && self.producers.values().all(|producer| producer.open.is_none())
     }
 }

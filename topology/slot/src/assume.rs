@@ -19,7 +19,7 @@ impl<W: World> Slot<W> {
         let complete = |partition: &u32| self.inputs.keys().all(|topic| ours(topic, *partition));
         let partitions: Vec<u32> = (0..self.options.partitions).filter(complete).collect();
         let slots = self.confirm().await?;
-        self.end_for_lost(slots).await;
+        self.end_for_lost(slots);
         self.initialise().await?;
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
@@ -92,14 +92,11 @@ impl<W: World> Slot<W> {
 
     /// Ends the transactions of slots that the group has lost: until the coordinator does, they hold back every reader of
     /// what they wrote, and the restore of what was theirs. One that lives all the same is fenced, finds that
-    /// it has no partitions any more, and begins again.
-    async fn end_for_lost(&mut self, slots: BTreeSet<String>) {
+    /// it has no partitions any more, and begins again. The restore does not wait for it before it waits for the records.
+    fn end_for_lost(&mut self, slots: BTreeSet<String>) {
         for lost in self.slots.difference(&slots) {
-            self.world.doing("ending the transaction of a lost slot");
-            match self.world.end_for(lost).await {
-                Ok(()) => tracing::info!(slot = lost, "the group has lost a slot: its transaction is ended"),
-                Err(error) => tracing::warn!(slot = lost, "its transaction is left to its timeout: {error}"),
-            }
+            tracing::info!(slot = lost, "the group has lost a slot: its transaction is to end");
+            self.world.end_for(lost);
         }
         self.slots = slots;
     }

@@ -222,7 +222,7 @@ impl<W: World> Slot<W> {
                     foreign = foreign.or((offset >= task.end).then_some(at));
                 } else {
                     task.met = true;
-                    task.row.changelog = task.row.changelog.max(offset.min(task.end));
+                    task.row.changelog = task.row.changelog.max(offset);
                 }
             }
             Met::Cut { error, .. } => cut = Some(error),

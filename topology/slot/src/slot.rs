@@ -320,7 +320,7 @@ impl<W: World> Slot<W> {
     /// Stops running tasks; stores stay open.
     pub(crate) fn let_go(&mut self) {
         self.world.own(Default::default());
-        self.world.report(Vec::new());
+        self.world.report(Vec::new(), None);
         (self.standby, self.busy) = (None, false);
         if self.owned.take().is_some() {
             self.idle.0 = self.world.elapsed(); // Until now something ran, however long the last call took.
@@ -354,7 +354,9 @@ impl<W: World> Slot<W> {
             lag: self.standby.as_ref().map_or(1, |standby| standby.left(at)),
             counters: Default::default(),
         });
-        world.report(running.chain(later).collect());
+        let known = |(node, partition): &TaskAt| world.known_end(&self.topics[node].changelog, *partition);
+        let standby = self.standby.as_ref().filter(|_| owned.later.is_empty());
+        world.report(running.chain(later).collect(), standby.map(|standby| standby.lag(known)));
     }
 }
 

@@ -38,6 +38,12 @@ impl Standby {
         self.open.into_iter().map(|(at, open)| (at, open.row)).collect()
     }
 
+    /// What is still to be read of all changelogs, which end there.
+    pub fn lag(&self, end: impl Fn(&TaskAt) -> Option<u64>) -> u64 {
+        let lag = |(at, open): (&TaskAt, &Open)| end(at).unwrap_or(open.end).saturating_sub(open.row.changelog);
+        self.open.iter().map(lag).sum()
+    }
+
     /// What is still to be read of a task's changelog.
     pub fn left(&self, at: &TaskAt) -> u64 {
         self.open.get(at).map_or(0, Open::left)

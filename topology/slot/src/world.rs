@@ -228,8 +228,8 @@ pub trait World {
 
     /// Initialises transactions, which ends what any other producer of our slot had open and fences it.
     async fn initialise(&self) -> Result<(), Failed>;
-    /// Ends what the producer of another slot has open, and fences it.
-    async fn end_for(&self, slot: &str) -> Result<(), Failed>;
+    /// Has what the producer of another slot has open ended, and the producer fenced; nobody waits for it, and it may not come about.
+    fn end_for(&self, slot: &str);
     /// A step of the commit is about to be done.
     async fn at(&self, step: Step);
     /// Begins a transaction.
@@ -256,7 +256,7 @@ pub trait World {
     /// Hears which tasks run here, whose state queries may read.
     fn own(&self, tasks: BTreeSet<TaskAt>);
     /// Hears how they are.
-    fn report(&self, status: Vec<TaskStatus>);
+    fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>);
     /// Hears that an epoch is in the log and in the stores, and how long its transaction took.
     fn committed(&self, took: Duration);
 }
