@@ -110,3 +110,46 @@ fn a_full_disk_stops_the_engine_and_a_restart_rolls_forward() {
     std::thread::sleep(Duration::from_millis(800));
     replays(&broker);
 }
+
+/// Flips a bit of the batch in the middle of a partition's only segment; the offset of its first record.
+fn damage(folder: &Path, topic: &str, partition: u32) -> u64 {
+    let segment = folder.join(format!("kafka/log/{topic}-{partition}/00000000000000000000.log"));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // https://kafka.apache.org/documentation/#recordbatch: the offset of the first record, then the length of what follows.
+    let number = |at: usize| u64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()));
+    let size = |at: usize| 12 + number(at + 8) as usize;
+    let next = |at: &usize| Some(at + size(*at)).filter(|at| *at < bytes.len());
+    let batches: Vec<usize> = std::iter::successors(Some(0), next).collect();
+    let middle = batches[batches.len() / 2];
+    let (offset, end) = (number(middle + 4), middle + size(middle));
+    bytes[end - 1] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    offset
+}
+
+#[test]
+fn a_batch_that_is_not_as_it_was_written_stops_who_reads_it_and_is_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kafka = cluster(folder.path());
+    let client = client(&kafka.bootstrap);
+    ask(&client, 0, 600, 600);
+    // In good order: after a crash the broker would look at its last segment itself, and cut it there.
+    kafka.stop();
+    let bad = damage(folder.path(), toy::ASKS.name, 1);
+    kafka.restart().unwrap();
+    let state = folder.path().join("state");
+    for _ in 0..2 {
+        let broker = start(&kafka.bootstrap, &state, "slot-0");
+        eventually("it stops", 60, || broker.failure().is_some());
+        let said = broker.failure().unwrap().to_string();
+        println!("{said}");
+        assert!(said.contains(&format!("{}[1]@{bad}", toy::ASKS.name)) && said.contains("CRC32C"), "{said}");
+        assert!(counted(&client).0.len() < 600);
+    }
+    kafka.stop();
+    assert_eq!(damage(folder.path(), toy::ASKS.name, 1), bad);
+    kafka.restart().unwrap();
+    let broker = start(&kafka.bootstrap, &state, "slot-0");
+    all_counted(&client, 600);
+    assert_eq!(broker.failure(), None);
+}

@@ -89,9 +89,9 @@ fn run(brokers: usize, weather: Weather) -> Result<()> {
 struct Run {
     // Processes and the client end before the brokers do.
     client: Process,
+    cluster: Cluster,
     /// Of the second process.
     disk: Disk,
-    cluster: Cluster,
     events: Vec<Event>,
     /// What is to be mended, and when.
     undo: Vec<(Instant, Fault)>,
@@ -122,8 +122,9 @@ impl Run {
             std::thread::sleep(TURN);
         }
         self.drain()?;
-        let Run { client, disk: _disk, cluster, events, .. } = self;
-        let Cluster { folder, program, mut fleet, watch, brokers } = cluster;
+        // What is named last ends first: the processes before the brokers, and the disk last of all.
+        let Run { disk: _disk, cluster, client, events, .. } = self;
+        let Cluster { brokers, watch, mut fleet, program, folder } = cluster;
         fleet.stop()?;
         let seen = watch.stop()?;
         eprintln!("{} faults in {length:?}:", events.len());

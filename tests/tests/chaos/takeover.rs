@@ -31,6 +31,8 @@ const LITTLE: u64 = 500;
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long all is left alone before the next kill, in which standbys read what came last.
 const CALM: Duration = Duration::from_secs(5);
+/// How long a broker is away that does not come back.
+const FOR_GOOD: Duration = Duration::from_secs(86_400);
 /// How long a payment may wait for a process that is killed while a broker is away.
 const AWAY: Duration = Duration::from_secs(30);
 /// How long the broker is down.
@@ -70,7 +72,7 @@ fn a_process_is_taken_over_while_a_broker_stays_away() -> Result<()> {
     let _machine = machine();
     in_folder(|folder| {
         let kill = |cluster: &mut Cluster| {
-            ensure!(cluster.brokers.kill9(2, LONGEST * 2), "the broker does not run");
+            ensure!(cluster.brokers.kill9(2, FOR_GOOD), "the broker does not run");
             Ok(())
         };
         let mut trial = Trial::start(folder, 3, kill)?;

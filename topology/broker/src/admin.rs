@@ -213,8 +213,9 @@ fn patiently<T>(
             Err(error) if bound >= *BOUNDS.end() => {
                 return Err(StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() });
             }
-            Err(_) => bound *= 2,
+            Err(error) => tracing::debug!("asked in vain: {error}"),
         }
+        bound *= 2;
     }
 }
 
@@ -224,7 +225,8 @@ fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClie
 }
 
 fn bounded(bound: Duration) -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(bound)).operation_timeout(Some(bound))
+    // What the broker is given to do its work in, after which it says that it did not.
+    AdminOptions::new().request_timeout(Some(bound)).operation_timeout(Some(*BOUNDS.end()))
 }
 
 /// Waits for a future on this thread: the one place where the library gives nothing else.

@@ -175,7 +175,7 @@ fn watched(nodes: &[&'static Node], partitions: u32) -> Vec<At> {
     topics.into_iter().flat_map(|topic| (0..partitions).map(move |partition| (topic.clone(), partition))).collect()
 }
 
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map_err(|error| StartError::Setting(format!("no thread for {name}: {error}")))
 }

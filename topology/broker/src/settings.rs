@@ -108,6 +108,7 @@ pub(crate) fn reader(brokers: &str, passed: &BTreeMap<String, String>, isolation
 fn reading(isolation: &str) -> Settings {
     [
         ("isolation.level", isolation),
+        ("check.crcs", "true"),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
         ("enable.partition.eof", "true"),

@@ -22,7 +22,6 @@ use tributary_slot::{
     World,
 };
 
-use crate::broker::spawn;
 use crate::ends::Ends;
 use crate::membership::Coordinator;
 use crate::native::{self, Consumer, Group, Producer};
@@ -245,14 +244,17 @@ impl World for Shell {
     }
 
     fn end_for(&self, slot: &str) {
-        let (settings, slot) = (self.options.producer(slot), slot.to_owned());
+        let (settings, lost) = (self.options.producer(slot), slot.to_owned());
         let end = move || match Producer::new(&settings).and_then(|producer| producer.init(BOUND)) {
-            Ok(()) => tracing::info!(slot, "the transaction of a lost slot is ended"),
-            Err(error) => tracing::warn!(slot, "the transaction of a lost slot is left to its timeout: {error}"),
+            Ok(()) => tracing::info!(slot = lost, "the transaction of a lost slot is ended"),
+            Err(error) => tracing::warn!(slot = lost, "the transaction of a lost slot is left to its timeout: {error}"),
         };
         // It takes the client half a second where something was open: the coordinator bids it wait, and it asks again then.
-        if let Err(error) = spawn("tributary-lost", end) {
-            tracing::warn!("the transaction of a lost slot is left to its timeout: {error}");
+        if let Err(error) = std::thread::Builder::new().name("tributary-lost".into()).spawn(end) {
+            tracing::warn!(
+                slot,
+                "the transaction of a lost slot is left to its timeout, for want of a thread: {error}"
+            );
         }
     }
 

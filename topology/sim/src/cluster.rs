@@ -181,7 +181,9 @@ impl Cluster {
 
     /// Somebody is about to initialise the transactions of a slot that is not its own.
     pub fn fence_soon(&mut self, slot: &str) {
-        let at = self.soon(0, 2);
+        // As long as a client keeps asking.
+        let most = if self.faults.rate(Fault::Unreachable) > 0 && self.random.chance(1, 8) { 12 } else { 2 };
+        let at = self.soon(0, most);
         self.fences.push((slot.to_owned(), at));
     }
 
@@ -209,8 +211,10 @@ impl Cluster {
         }
         let answers = self.coordinates();
         for (slot, _) in self.fences.extract_if(.., |(_, at)| answers && now >= *at).collect::<Vec<_>>() {
-            // Who asked may have to ask again for an epoch of its own, which it has no use for.
-            let _waits = self.initialise(&slot);
+            // Who is bidden to wait asks again, though what was open is aborted already.
+            if let Err(Barred::Wait) = self.initialise(&slot) {
+                self.fences.push((slot, now + SECOND / 2));
+            }
         }
         let hanging = std::mem::take(&mut self.hanging);
         for (transaction, until) in hanging {

@@ -356,7 +356,7 @@ impl<W: World> Slot<W> {
         });
         let known = |(node, partition): &TaskAt| world.known_end(&self.topics[node].changelog, *partition);
         let standby = self.standby.as_ref().filter(|_| owned.later.is_empty());
-        world.report(running.chain(later).collect(), standby.map(|standby| standby.lag(known)));
+        world.report(running.chain(later).collect(), standby.and_then(|standby| standby.lag(known)));
     }
 }
 

@@ -38,10 +38,10 @@ impl Standby {
         self.open.into_iter().map(|(at, open)| (at, open.row)).collect()
     }
 
-    /// What is still to be read of all changelogs, which end there.
-    pub fn lag(&self, end: impl Fn(&TaskAt) -> Option<u64>) -> u64 {
-        let lag = |(at, open): (&TaskAt, &Open)| end(at).unwrap_or(open.end).saturating_sub(open.row.changelog);
-        self.open.iter().map(lag).sum()
+    /// What is still to be read of all changelogs, which end there; nothing where there are none.
+    pub fn lag(&self, end: impl Fn(&TaskAt) -> Option<u64>) -> Option<u64> {
+        let lag = |(at, open): (&TaskAt, &Open)| end(at).unwrap_or(0).max(open.end).saturating_sub(open.row.changelog);
+        (!self.open.is_empty()).then(|| self.open.iter().map(lag).sum())
     }
 
     /// What is still to be read of a task's changelog.
