@@ -22,6 +22,8 @@ use crate::token;
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The code of a problem that is over once a view is restored.
 pub(crate) const RESTORING: &str = "restoring";
+/// The problem of asking for what another process holds.
+pub(crate) const NOT_OWNED: &str = "not_owned";
 /// How long a read waits for the position that it was given.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(5);
 
@@ -90,7 +92,7 @@ impl Api {
             }
             None => {
                 let detail = format!("this process does not hold {}[{partition}]; ask the one that does", node.name);
-                Problem::new(StatusCode::MISDIRECTED_REQUEST, "not_owned", detail)
+                Problem::new(StatusCode::MISDIRECTED_REQUEST, NOT_OWNED, detail)
             }
         };
         problem.value("node", node.name).value("partition", partition)

@@ -16,7 +16,7 @@ use tributary_graph as graph;
 
 use super::Shared;
 use crate::answer::{AccountAnswer, TransactionAnswer};
-use crate::api::RESTORING;
+use crate::api::{NOT_OWNED, RESTORING};
 use crate::command::{Command, CommandBody};
 use crate::problem::Problem;
 use crate::views::account::{self, Account};
@@ -38,7 +38,7 @@ pub(super) struct Settled {
     certain: bool,
 }
 
-/// Waits for the outcome of a command that was written at `place`; nothing where the time is up, or the view not there yet.
+/// Waits for the outcome of a command that was written at `place`; nothing where the time is up, or the view is not here.
 pub(super) async fn wait(
     api: &Shared,
     command: &Command,
@@ -46,8 +46,8 @@ pub(super) async fn wait(
     until: Instant,
 ) -> Result<Option<Settled>, Problem> {
     match settled(api, command, place, until).await {
-        // It is decided all the same, and is told here once the view is there, which may take a while.
-        Err(problem) if problem.document().code == RESTORING => Ok(None),
+        // It is taken and will be decided all the same: that it cannot be told here, or not yet, is no failure of the command.
+        Err(problem) if [RESTORING, NOT_OWNED].contains(&problem.document().code.as_str()) => Ok(None),
         settled => settled,
     }
 }
@@ -77,7 +77,7 @@ async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) ->
         Ok(true) => {}
         Ok(false) => return Ok(false),
         // Another process decides: its answer is here, so it has met the id.
-        Err(problem) if problem.document().code == "not_owned" => {}
+        Err(problem) if problem.document().code == NOT_OWNED => {}
         Err(problem) => return Err(problem),
     }
     let end = api.platform.range(topic, partition).map_or(0, |range| range.end);

@@ -199,9 +199,9 @@ fn a_key_that_another_process_holds_is_refused_with_its_partition() {
     house.open_account(here.unwrap());
     let account = json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"});
     house.post("/accounts", &[], &account).is(202);
-    for answer in
-        [house.get("/accounts/alice"), house.get("/accounts"), house.post("/accounts?wait=20s", &[], &account)]
-    {
+    // It is written, whoever can tell what became of it.
+    house.post("/accounts?wait=20s", &[], &account).is(202);
+    for answer in [house.get("/accounts/alice"), house.get("/accounts")] {
         let problem = refused(answer, 421, "not_owned", None);
         assert_eq!(problem["values"], json!({"node": "account-view", "partition": elsewhere.to_string()}));
     }

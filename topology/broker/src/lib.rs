@@ -107,7 +107,7 @@ pub enum StartError {
     #[error("a Kafka setting is not accepted, check --kafka-set: {0}")]
     Setting(String),
     /// Topics are missing or not as they must be.
-    #[error("topics are not as declared: {}; `tributary topology apply` creates what is missing, and a wrong count is mended only by `tributary topology migrate`", .0.join("; "))]
+    #[error("topics are not as declared: {}; `tributary topology apply` creates what is missing; a count stays as it is, for every key was placed by it: give that one to --partitions", .0.join("; "))]
     Topics(Vec<String>),
     /// The clock is too far from the broker's.
     #[error(

@@ -36,7 +36,12 @@ impl NodeStores {
             let folder = folder.join(node.name);
             let open = || -> Result<DB, String> {
                 std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-                DB::open(&options(&cache, &buffers), &folder).map_err(|error| error.to_string())
+                DB::open(&options(&cache, &buffers), &folder).map_err(|error| match error.to_string() {
+                    said if said.contains("/LOCK") => {
+                        "another process uses it: give each a --data of its own".to_owned()
+                    }
+                    said => said,
+                })
             };
             let db = Arc::new(open().map_err(|reason| StartError::Store { folder: folder.clone(), reason })?);
             for partition in 0..partitions {

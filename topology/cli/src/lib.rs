@@ -2,6 +2,7 @@
 //!
 //! Processors, drivers and the API know nothing of each other; here they are put together ([`wiring`]) and run.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -155,7 +156,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let log = if stormy { "off" } else { &config.log };
     let filter = EnvFilter::try_new(log).map_err(|error| anyhow::anyhow!("log: {error}"))?;
     // A second subscriber means that a test has set its own.
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
+    drop(log.with_writer(std::io::stderr).try_init());
     match &cli.command {
         Command::Up(args) => up::up(&config, args)?,
         Command::Node { command: NodeCommand::Run { nodes } } => kafka::run_nodes(&config, nodes)?,
