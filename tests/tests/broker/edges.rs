@@ -38,6 +38,21 @@ fn commits_stay_quick_under_a_moderate_load() {
 }
 
 #[test]
+fn commands_are_read_whatever_their_client_compresses_them_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = cluster(folder.path());
+    let broker = start(&kafka.bootstrap, &folder.path().join("state"), "slot-0");
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
+    for (round, codec) in (0..).zip(codecs) {
+        let mut options = options(&kafka.bootstrap, Path::new("unused"), "client");
+        options.client.insert("compression.type".into(), codec.into());
+        let client = Broker::client(&options, toy::NODES).unwrap();
+        ask(&client, round * 100, (round + 1) * 100, 1_000_000);
+    }
+    all_counted(&broker, 100 * codecs.len() as u64);
+}
+
+#[test]
 fn what_cannot_run_says_so_in_one_line() {
     let make = || Arc::new(|partition| toy::tasks(partition, PARTITIONS));
     let folder = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ pub enum Fault {
     SlotFenced,
     /// A record is larger than the producer or the topic takes.
     TooLarge,
-    /// A position that the log does not hold, or not as it was written.
+    /// A position that the log does not hold, or not so that it can be read.
     OffsetLost,
     /// Anything else: the outcome may be unknown.
     Other,
