@@ -120,7 +120,7 @@ pub enum StartError {
         limit: i64,
     },
     /// A store cannot be opened.
-    #[error("the store in {folder} cannot be opened: {reason}")]
+    #[error("the store in {folder} cannot be opened or read: {reason}")]
     Store {
         /// The node's folder.
         folder: PathBuf,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rocksdb::{DB, Options};
+use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Store};
 
 use crate::StartError;
@@ -24,7 +25,7 @@ impl StateReader {
     /// Runs `read` over the state of a task; false where this machine has no store of the node.
     ///
     /// # Errors
-    /// The store is there and cannot be opened.
+    /// The store is there and cannot be opened or read.
     pub fn with_state(
         &self,
         node: &Node,
@@ -35,12 +36,13 @@ impl StateReader {
         if !folder.join("CURRENT").is_file() {
             return Ok(false);
         }
-        let db = DB::open_for_read_only(&Options::default(), &folder, false)
-            .map_err(|error| StartError::Store { folder, reason: error.to_string() })?;
+        let unread = |reason| StartError::Store { folder: folder.clone(), reason };
+        let db = DB::open_for_read_only(&Options::default(), &folder, false);
+        let db = db.map_err(|error| unread(error.to_string()))?;
         let store = TaskStore::new(Arc::new(db), partition);
         let held = store.row().ok().flatten().is_some();
         if held {
-            read(&store);
+            StoreFailure::caught(|| read(&store)).map_err(|failure| unread(failure.0))?;
         }
         Ok(held)
     }

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tributary_flow::Store;
+use tributary_flow::reader::{self, Reader};
 
 pub mod audit;
 pub mod config;
@@ -219,19 +221,21 @@ fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Re
         let limit = if diff { usize::MAX } else { 10 };
         report.missing.iter().take(limit).for_each(|place| println!("  recomputed, not found: {place}"));
         report.surplus.iter().take(limit).for_each(|place| println!("  found, not recomputed: {place}"));
-        for (partition, digest) in &report.digests {
+        for (partition, epoch, digest) in &report.digests {
             let mut live = None;
-            source
-                .states
-                .with_state(node, *partition, &mut |store| live = Some(tributary_flow::reader::digest(store)))?;
-            let same = live.map(|live| if live == *digest { "equal to the store" } else { "NOT the store's" });
-            identical &= live.is_none_or(|live| live == *digest);
-            println!(
-                "  state {}[{partition}] {} {}",
-                node.name,
-                hex::encode(digest),
-                same.unwrap_or("(no store here)")
-            );
+            let mut look = |store: &dyn Store| live = Some((Reader::new(store).epoch(), reader::digest(store)));
+            source.states.with_state(node, *partition, &mut look)?;
+            let said = match live {
+                None => "(no store here)".to_owned(),
+                // Another process has had the task since, or this one has gone on.
+                Some((at, _)) if at != *epoch => format!("(the store here is after epoch {at}, this after {epoch})"),
+                Some((_, live)) if live == *digest => "equal to the store".to_owned(),
+                Some(_) => {
+                    identical = false;
+                    "NOT the store's".to_owned()
+                }
+            };
+            println!("  state {}[{partition}] {} {said}", node.name, hex::encode(digest));
         }
     }
     Ok(ExitCode::from(u8::from(!identical)))

@@ -7,7 +7,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use tributary_flow::log::{self, Log, Logged};
 use tributary_flow::task::Produced;
-use tributary_flow::{DEAD_LETTERS, Header, JournalEntry, Node, Registry, Target, Task, Timestamp, replay};
+use tributary_flow::{DEAD_LETTERS, Header, JournalEntry, Node, Registry, Target, Task, Timestamp, reader, replay};
 
 use crate::decode::Decoder;
 use crate::wiring;
@@ -25,8 +25,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// In the log and not recomputed.
     pub surplus: Vec<String>,
-    /// Digest of the state of each partition.
-    pub digests: Vec<(u32, [u8; 32])>,
+    /// The state that each partition ends in: after which epoch, and its digest.
+    pub digests: Vec<(u32, u64, [u8; 32])>,
 }
 
 impl Report {
@@ -156,7 +156,7 @@ fn replay_task(
         }
     };
     let state = replay::replay_builds((node, partition), &|build| make(node, partition, build), log, made)?;
-    report.digests.push((partition, tributary_flow::reader::digest(&state)));
+    report.digests.push((partition, reader::Reader::new(&state).epoch(), reader::digest(&state)));
     Ok(())
 }
 

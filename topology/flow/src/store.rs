@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Changes by key; `None` deletes.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -29,7 +30,18 @@ pub struct StoreFailure(pub String);
 impl StoreFailure {
     /// Unwinds, without the panic hook's noise: the engine reports it.
     pub fn raise(reason: impl Into<String>) -> ! {
-        std::panic::resume_unwind(Box::new(StoreFailure(reason.into())))
+        resume_unwind(Box::new(StoreFailure(reason.into())))
+    }
+
+    /// Runs `read`, for whoever reads a store without an engine.
+    ///
+    /// # Errors
+    /// The store could not be read. Any other panic goes on.
+    pub fn caught<T>(read: impl FnOnce() -> T) -> Result<T, StoreFailure> {
+        catch_unwind(AssertUnwindSafe(read)).map_err(|panic| match panic.downcast::<StoreFailure>() {
+            Ok(failure) => *failure,
+            Err(panic) => resume_unwind(panic),
+        })
     }
 }
 

@@ -63,7 +63,9 @@ pub enum Failure {
     )]
     Fenced(String),
     /// A store cannot be written or read; a full disk, most often.
-    #[error("the state cannot be written: {0}; free the disk (or mend it) and start again, nothing is lost")]
+    #[error(
+        "the state cannot be written or read: {0}; free the disk, or delete a state that is damaged, which is made again from its changelog, and start again: nothing is lost"
+    )]
     Store(String),
     /// The log does not hold what the stores rest on.
     #[error("the log does not fit the state: {0}")]

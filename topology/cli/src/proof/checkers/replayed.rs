@@ -28,7 +28,7 @@ impl Checker for Replayed {
             for place in &report.surplus {
                 found.wrong(format!("{}: found and not recomputed: {place}", node.name));
             }
-            for (partition, digest) in report.digests {
+            for (partition, _, digest) in report.digests {
                 seen.states.with_state(node, partition, &mut |store| {
                     if reader::digest(store) != digest {
                         found.wrong(format!("{}[{partition}] is in another state than its replay", node.name));
