@@ -244,10 +244,17 @@ impl World for Shell {
     }
 
     fn end_for(&self, slot: &str) {
-        // At once, so that it cannot come upon a slot that is back and has begun a transaction meanwhile.
-        match Producer::new(&self.options.producer(slot)).and_then(|producer| producer.init(BOUND)) {
-            Ok(()) => tracing::info!(slot, "the transaction of a lost slot is ended"),
-            Err(error) => tracing::warn!(slot, "the transaction of a lost slot is left to its timeout: {error}"),
+        let (settings, lost) = (self.options.producer(slot), slot.to_owned());
+        let end = move || match Producer::new(&settings).and_then(|producer| producer.init(BOUND)) {
+            Ok(()) => tracing::info!(slot = lost, "the transaction of a lost slot is ended"),
+            Err(error) => tracing::warn!(slot = lost, "the transaction of a lost slot is left to its timeout: {error}"),
+        };
+        // It takes the client half a second where something was open: the coordinator bids it wait, and it asks again then.
+        if let Err(error) = std::thread::Builder::new().name("tributary-lost".into()).spawn(end) {
+            tracing::warn!(
+                slot,
+                "the transaction of a lost slot is left to its timeout, for want of a thread: {error}"
+            );
         }
     }
 

@@ -92,10 +92,10 @@ impl<W: World> Slot<W> {
 
     /// Ends the transactions of slots that the group has lost: until the coordinator does, they hold back every reader of
     /// what they wrote, and the restore of what was theirs. One that lives all the same, or is back, is fenced once and begins
-    /// again.
+    /// again. Nobody waits for it but where the records stay away.
     fn end_for_lost(&mut self, slots: BTreeSet<String>) {
         for lost in self.slots.difference(&slots) {
-            self.world.doing("ending the transaction of a lost slot");
+            tracing::info!(slot = lost, "the group has lost a slot: its transaction is to end");
             self.world.end_for(lost);
         }
         self.slots = slots;
