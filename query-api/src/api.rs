@@ -22,7 +22,7 @@ use crate::token;
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The code of a problem that is over once a view is restored.
 pub(crate) const RESTORING: &str = "restoring";
-/// The problem of asking for what another process holds.
+/// The code of a problem that another process does not have.
 pub(crate) const NOT_OWNED: &str = "not_owned";
 /// How long a read waits for the position that it was given.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(5);

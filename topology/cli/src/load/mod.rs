@@ -92,15 +92,17 @@ pub fn run(
         sender.send(maker.open(index, wall_clock()))?;
     }
     sender.settle()?;
+    let ours = plan.ids("");
     opened.wait(
         u64::from(plan.accounts),
         &accounts,
+        &ours,
         |decoder, record| {
             Ok(match decoder.body::<AccountEvent>(&ACCOUNTS_EVENTS, record)?.1 {
                 AccountEvent::AccountOpened(opened) if !opened.system => {
                     Some((opened.account_id.to_string(), "opened"))
                 }
-                AccountEvent::AccountRefused(refused) => {
+                AccountEvent::AccountRefused(refused) if ours(refused.account_id.as_ref()) => {
                     bail!("account {} was refused: {:?}", refused.account_id, refused.reason)
                 }
                 _ => None,
@@ -115,7 +117,7 @@ pub fn run(
         sender.send(maker.fund(index, wall_clock()))?;
     }
     sender.settle()?;
-    ended.wait(u64::from(plan.accounts), &funds, outcome, |_, _| {})?;
+    ended.wait(u64::from(plan.accounts), &funds, plan.ids("f"), outcome, |_, _| {})?;
 
     let payments = bar("payments", u64::from(plan.payments));
     let due: Mutex<HashMap<String, Instant>> = Mutex::new(HashMap::with_capacity(plan.payments as usize));
@@ -135,7 +137,7 @@ pub fn run(
             }
             sender.settle()
         });
-        let outcomes = ended.wait(u64::from(plan.payments), &payments, outcome, |id, seen| {
+        let outcomes = ended.wait(u64::from(plan.payments), &payments, plan.ids("p"), outcome, |id, seen| {
             if let Some(at) = due.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
                 latency.saturating_record(seen.saturating_duration_since(at).as_micros() as u64);
             }
@@ -187,6 +189,7 @@ impl<'a> Outcomes<'a> {
         &mut self,
         wanted: u64,
         bar: &ProgressBar,
+        ours: impl Fn(&str) -> bool,
         outcome: impl Fn(&Decoder, &Logged) -> Result<Option<(String, &'static str)>>,
         mut seen: impl FnMut(&str, Instant),
     ) -> Result<BTreeMap<&'static str, u64>> {
@@ -203,7 +206,8 @@ impl<'a> Outcomes<'a> {
                 let now = Instant::now();
                 for record in &records {
                     *next = record.offset + 1;
-                    if let Some((id, kind)) = outcome(&self.decoder, record)? {
+                    // Others may use the same topics meanwhile.
+                    if let Some((id, kind)) = outcome(&self.decoder, record)?.filter(|(id, _)| ours(id)) {
                         *outcomes.entry(kind).or_default() += 1;
                         found += 1;
                         seen(&id, now);

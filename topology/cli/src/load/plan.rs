@@ -55,6 +55,12 @@ impl Plan {
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.patience.into())
     }
+
+    /// Whether an id is one that this run numbers so: the run's name, a dash, what its kind begins with, and digits.
+    pub(super) fn ids(&self, kind: &str) -> impl Fn(&str) -> bool + use<> {
+        let prefix = format!("{}-{kind}", self.run);
+        move |id| id.strip_prefix(&prefix).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    }
 }
 
 /// The load's currency.
@@ -177,4 +183,26 @@ fn zipf_weight(rank: u64, skew: u32) -> u64 {
 /// Refuses a run's name that could not begin an id.
 pub fn check_run(run: &str) -> anyhow::Result<()> {
     AccountId::parse(&format!("{run}-000000")).map(drop).map_err(|error| anyhow::anyhow!("--run: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+
+    #[test]
+    fn a_run_knows_its_own_ids() {
+        let plan = Plan { run: "a".into(), ..Plan::default() };
+        for (kind, id, ours) in [
+            ("", "a-000001", true),
+            ("f", "a-f000001", true),
+            ("p", "a-p00000001", true),
+            ("p", "a-f000001", false),
+            ("", "a-f000001", false),
+            ("p", "b-p00000001", false),
+            ("p", "a-b-p00000001", false),
+            ("p", "aa-p00000001", false),
+        ] {
+            assert_eq!(plan.ids(kind)(id), ours, "{kind} {id}");
+        }
+    }
 }
