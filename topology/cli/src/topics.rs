@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tributary_flow::DEAD_LETTERS;
-use tributary_flow::log::Logged;
+use tributary_flow::log::{Log, Logged};
 use tributary_query_api::command::{self, Command};
 
 use crate::config::Config;
@@ -23,8 +23,10 @@ pub fn tail(config: &Config, name: &str, last: Option<u64>, follow: bool) -> Res
     let topic = if name == DEAD_LETTERS { None } else { Some(decode::topic(name)?) };
     let mut next = Vec::new();
     for partition in 0..source.log.partitions() {
-        let range = source.log.range(name, partition)?;
-        next.push(last.map_or(range.start, |last| range.end.saturating_sub(last).max(range.start)));
+        next.push(match last {
+            None => source.log.range(name, partition)?.start,
+            Some(last) => before_last(source.log.as_ref(), name, partition, last)?,
+        });
     }
     let mut out = std::io::stdout().lock();
     loop {
@@ -49,6 +51,29 @@ pub fn tail(config: &Config, name: &str, last: Option<u64>, follow: bool) -> Res
         if config.brokers.is_none() {
             source = Source::open(config)?; // A reader beside a running process sees the log as it was when opened.
         }
+    }
+}
+
+/// Where the last so many records of a partition begin. Markers of transactions have offsets too, so as many offsets will not do.
+fn before_last(log: &dyn Log, name: &str, partition: u32, last: u64) -> Result<u64> {
+    let range = log.range(name, partition)?;
+    let mut back = last;
+    loop {
+        let from = range.end.saturating_sub(back).max(range.start);
+        let mut offsets = Vec::new();
+        let mut next = from;
+        while next < range.end {
+            let records = log.read(name, partition, next, 500)?;
+            let Some(read) = records.last() else { break };
+            next = read.offset + 1;
+            offsets.extend(records.iter().map(|record| record.offset));
+        }
+        let enough = usize::try_from(last).is_ok_and(|last| offsets.len() >= last);
+        if enough || from == range.start {
+            let skipped = offsets.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX));
+            return Ok(offsets.get(skipped).copied().unwrap_or(range.end));
+        }
+        back = back.saturating_mul(2);
     }
 }
 
@@ -126,4 +151,41 @@ fn read_command(topic: &str, line: &[u8]) -> Result<Value, String> {
     }
     Command::read(topic, json.clone()).map_err(|problem| problem.to_string())?;
     Ok(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use tributary_flow::log::{Log, LogError, Logged};
+
+    use super::before_last;
+
+    /// Records at these offsets, up to an end.
+    struct Sparse(&'static [u64], u64);
+
+    impl Log for Sparse {
+        fn partitions(&self) -> u32 {
+            1
+        }
+
+        fn range(&self, _: &str, _: u32) -> Result<Range<u64>, LogError> {
+            Ok(2..self.1)
+        }
+
+        fn read(&self, _: &str, _: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {
+            let offsets = self.0.iter().filter(|offset| **offset >= from).take(limit);
+            Ok(offsets.map(|offset| Logged { offset: *offset, key: None, value: None, headers: Vec::new() }).collect())
+        }
+    }
+
+    #[test]
+    fn the_last_records_are_counted_and_not_their_offsets() -> anyhow::Result<()> {
+        let log = Sparse(&[2, 4, 6, 9, 10, 20], 23);
+        for (last, from) in [(0, 23), (1, 20), (2, 10), (3, 9), (5, 4), (6, 2), (7, 2), (u64::MAX, 2)] {
+            assert_eq!(before_last(&log, "topic", 0, last)?, from, "the last {last}");
+        }
+        assert_eq!(before_last(&Sparse(&[], 23), "topic", 0, 3)?, 23);
+        Ok(())
+    }
 }

@@ -1,5 +1,6 @@
 //! `topology`: the graph as text, and a cluster compared with it.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -36,9 +37,9 @@ pub enum TopologyCommand {
 /// Does it.
 pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
     match command {
-        TopologyCommand::Show { asyncapi: false } => print!("{}", graph::describe::topology()),
-        TopologyCommand::Show { asyncapi: true } => println!("{:#}", graph::asyncapi::asyncapi()),
-        TopologyCommand::Acl => graph::acl::acls(APPLICATION).iter().for_each(|acl| println!("{acl}")),
+        TopologyCommand::Show { asyncapi: false } => say(&graph::describe::topology()),
+        TopologyCommand::Show { asyncapi: true } => say(&format!("{:#}\n", graph::asyncapi::asyncapi())),
+        TopologyCommand::Acl => graph::acl::acls(APPLICATION).iter().for_each(|acl| say(&format!("{acl}\n"))),
         TopologyCommand::Apply { replication } => {
             let created = kafka::apply(config, *replication)?;
             println!("{created} topics created");
@@ -47,6 +48,11 @@ pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
         TopologyCommand::Diff => return diff(config),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints; whoever reads may have gone, as `head` does.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn diff(config: &Config) -> Result<ExitCode> {

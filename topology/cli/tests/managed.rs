@@ -16,15 +16,13 @@ fn a_broker_survives_its_own_deaths_and_ends_with_us() -> anyhow::Result<()> {
     let second = Kafka::start(Options::new(&folder)?).map(drop);
     assert!(second.is_err_and(|error| error.to_string().contains("another process runs Kafka")));
 
-    for _ in 0..3 {
+    for _ in 0..2 {
         let first = kafka.id();
         kafka.kill9();
         assert!(!kafka.is_running() && TcpStream::connect(&address).is_err());
         kafka.restart()?;
         assert_ne!(kafka.id(), first);
         assert!(TcpStream::connect(&address).is_ok());
-        // Its cluster took it for dead before it started, not meanwhile.
-        assert!(!std::fs::read_to_string(kafka.log())?.contains("its session has timed out"));
     }
 
     drop(kafka);

@@ -1,10 +1,11 @@
-//! A local Apache Kafka 4.3.1: one KRaft node on loopback, its data kept in a folder across restarts.
+//! A local Apache Kafka 4.2.1: one KRaft node on loopback, its data kept in a folder across restarts.
 //!
 //! The jars come from Maven Central (44 MB, into the cache, once); nothing is installed and no script of Kafka's is
 //! used. A start takes about four seconds. One folder serves one process at a time: a lock on it is held as long as
 //! the [`Kafka`] lives, so a second start is refused by name and a left-over broker is known to be an orphan.
 //!
-//! After a kill a controller runs alone for a moment first, to declare the dead broker dead ([`fence`] says why).
+//! It is not the newest: 4.3 and 4.4 may close a committed transaction without its markers when the only replica's broker stops or
+//! dies in the middle of it (KAFKA-20734), and whoever reads committed records stands there for ever.
 //!
 //! One that is told of others by its settings is a broker of their cluster: that is for tests, which start each themselves.
 //!
@@ -16,7 +17,7 @@ use std::io::Read as _;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
@@ -26,17 +27,13 @@ use super::process::{Process, Program, stop_orphan};
 use super::{cache_dir, free_port, is_free, java, maven};
 
 /// The version that is run.
-pub const VERSION: &str = "4.3.1";
+pub const VERSION: &str = "4.2.1";
 
 const POM: &str = include_str!("kafka-pom.xml");
 const PROPERTIES: &str = include_str!("server.properties");
 const READY: Duration = Duration::from_secs(60);
-/// How long it may take to declare a killed broker dead; one that died before it was registered never is.
-const FENCED: Duration = Duration::from_secs(15);
-/// The folder of the controller's log.
-const METADATA: &str = "__cluster_metadata-0";
-/// What a controller says as it takes a broker for dead.
-const DEAD: &str = "because its session has timed out";
+/// How long a port may stay taken after whoever had it is gone.
+const FREED: Duration = Duration::from_secs(2);
 
 /// How to run it.
 #[derive(Clone, Debug)]
@@ -76,7 +73,6 @@ pub struct Kafka {
     /// Its address, as clients want it.
     pub bootstrap: String,
     port: u16,
-    data: PathBuf,
     program: Program,
     process: Process,
     _lock: File,
@@ -87,7 +83,7 @@ impl Kafka {
     pub fn start(options: Options) -> Result<Self> {
         let Options { jars, data, port, heap_mib, settings, cluster_id } = options;
         let java = java::find(17)?;
-        maven::dependencies("Apache Kafka 4.3.1", POM, &jars)?;
+        maven::dependencies("Apache Kafka 4.2.1", POM, &jars)?;
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let data = data.canonicalize()?;
         let lock = lock(&data)?;
@@ -101,7 +97,7 @@ impl Kafka {
             .replace("{port}", &port.to_string())
             .replace("{controller}", &free_port()?.to_string())
             .replace("{data}", &data.display().to_string());
-        let kept = without(&text, |key| settings.contains_key(key));
+        let kept = text.lines().filter(|line| line.split_once('=').is_none_or(|(key, _)| !settings.contains_key(key)));
         let set = settings.iter().map(|(key, value)| format!("{key}={value}"));
         std::fs::write(&properties, kept.map(str::to_owned).chain(set).collect::<Vec<_>>().join("\n"))?;
         let cluster_id = cluster_id.map_or_else(new_cluster_id, Ok)?;
@@ -122,11 +118,17 @@ impl Kafka {
             pid_file: data.join("kafka.pid"),
         };
         stop_orphan(&program)?;
-        if !is_free(port) {
+        // The kernel keeps it for a moment after a kill.
+        let since = Instant::now();
+        while !is_free(port) {
+            if since.elapsed() < FREED {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
             bail!("port {port} is taken: stop what listens there, or choose another with --kafka-port");
         }
-        let process = launch(&program, port, &data)?;
-        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), port, data, program, process, _lock: lock })
+        let process = launch(&program, port)?;
+        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), port, program, process, _lock: lock })
     }
 
     /// The broker's process id.
@@ -157,78 +159,16 @@ impl Kafka {
     /// Starts it again on the same data and port, stopping it first where it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.process.stop();
-        self.process = launch(&self.program, self.port, &self.data)?;
+        self.process = launch(&self.program, self.port)?;
         Ok(())
     }
 }
 
-fn launch(program: &Program, port: u16, data: &Path) -> Result<Process> {
-    fence(program, data)?;
+fn launch(program: &Program, port: u16) -> Result<Process> {
     let process = Process::start(program.clone())?;
     let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();
     process.wait_until(READY, || process.logged("Kafka Server started") && answers())?;
     Ok(process)
-}
-
-/// Declares a broker dead that was killed, before its successor starts.
-///
-/// For nine seconds the cluster would go on taking it for alive, and the successor, which reads so, for the leader of its
-/// partitions; when the nine seconds are up, they have no leader. A committed transaction whose markers were not written yet is
-/// then taken to have been in topics that are gone, and is closed without them (KAFKA-20734, seen once in seven
-/// kills under load: "Couldn't find leader endpoint for partitions"): whoever reads committed records stands before it for ever.
-fn fence(program: &Program, data: &Path) -> Result<()> {
-    let log = data.join("log");
-    if !log.join(METADATA).exists() || log.join(".kafka_cleanshutdown").exists() {
-        return Ok(());
-    }
-    let text = std::fs::read_to_string(data.join("server.properties"))?;
-    let voters = text.lines().find_map(|line| line.strip_prefix("controller.quorum.voters="));
-    let Some((_, controller)) = voters.and_then(|voters| voters.split_once('@')) else {
-        bail!("server.properties names no controller");
-    };
-    if controller.contains(',') {
-        return Ok(()); // The other controllers see to it.
-    }
-    let broker = ["process.roles", "listeners", "advertised.listeners", "inter.broker.listener.name"];
-    let mut lines: Vec<&str> = without(&text, |key| broker.contains(&key)).collect();
-    let listeners = format!("listeners=CONTROLLER://{controller}");
-    lines.extend(["process.roles=controller", &listeners]);
-    lines.extend([
-        "broker.session.timeout.ms=500",
-        "broker.heartbeat.interval.ms=200",
-        "metadata.max.idle.interval.ms=100",
-    ]);
-    let properties = data.join("fence.properties");
-    std::fs::write(&properties, lines.join("\n"))?;
-    let mut program = Program { log: data.join("fence.log"), ..program.clone() };
-    program.arguments.pop();
-    program.arguments.push(properties.into());
-    let process = Process::start(program)?;
-    let settled = process.wait_until(FENCED, || process.logged(DEAD)).and_then(|()| {
-        // What it says is not written yet, and is lost where it is stopped now. At rest it writes a record every 100 ms: of the
-        // next two one was begun after.
-        (0..2).try_for_each(|_| {
-            let written = metadata_bytes(&log)?;
-            process.wait_until(FENCED, || metadata_bytes(&log).is_ok_and(|now| now != written))
-        })
-    });
-    if let Err(error) = settled {
-        tracing::debug!("no broker was taken for alive: {error:#}");
-    }
-    process.stop();
-    Ok(())
-}
-
-/// The length of the controller's log.
-fn metadata_bytes(log: &Path) -> Result<u64> {
-    let files = std::fs::read_dir(log.join(METADATA))?.collect::<std::io::Result<Vec<_>>>()?;
-    let segments = files.iter().filter(|file| file.path().extension().is_some_and(|name| name == "log"));
-    segments.map(|file| Ok(file.metadata()?.len())).sum()
-}
-
-/// The lines of a file of properties, but those of some keys.
-fn without(text: &str, dropped: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
-    text.lines().filter(move |line| line.split_once('=').is_none_or(|(key, _)| !dropped(key)))
 }
 
 /// Takes the folder for this process. The kernel gives the lock back when we end, however we end.
