@@ -79,6 +79,22 @@ impl Brokers {
         true
     }
 
+    /// Stops a broker in good order, and starts it again after a pause; false where one is down or coming up already.
+    pub fn stop(&mut self, broker: usize, pause: Duration) -> bool {
+        if !self.are_up() {
+            return false;
+        }
+        if let Some(State::Up(kafka)) = self.states[broker].take() {
+            let again = move || {
+                kafka.stop();
+                std::thread::sleep(pause);
+                restarted(kafka)
+            };
+            self.states[broker] = Some(State::Rising(std::thread::spawn(again)));
+        }
+        true
+    }
+
     /// Cuts the proxies' connections.
     pub fn cut(&self, how: Cut) {
         self.proxies.iter().for_each(|proxy| proxy.cut(how));

@@ -145,6 +145,10 @@ impl Run {
         let mut event = Event { other: None, at: wall_clock(), processes: Vec::new(), broker: false };
         let lasts = match &fault {
             Fault::Kill { processes, broker } => self.kill(processes, *broker, &mut event),
+            Fault::Stop { broker, pause } => {
+                event.other = Some("a broker stopped in good order");
+                self.cluster.brokers.stop(*broker, *pause).then_some(*pause)
+            }
             Fault::Freeze { process, bound } => {
                 event.other = Some("a process frozen past its session");
                 self.cluster.fleet.freeze(*process).then_some(*bound)
@@ -204,7 +208,7 @@ impl Run {
         let due = self.undo.extract_if(.., |(due, _)| *due <= Instant::now());
         for (_, fault) in due.collect::<Vec<_>>() {
             match fault {
-                Fault::Kill { .. } => {} // Whoever starts it again knows when.
+                Fault::Kill { .. } | Fault::Stop { .. } => {} // Whoever starts it again knows when.
                 Fault::Freeze { process, .. } => self.cluster.fleet.thaw(process),
                 Fault::Cut { .. } => self.cluster.brokers.heal(),
                 Fault::Fill { .. } => self.disk.free(self.cluster.fleet.id(ON_SMALL_DISK))?,

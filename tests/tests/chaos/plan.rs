@@ -25,6 +25,9 @@ pub enum Cut {
 pub enum Fault {
     /// kill -9 of processes and brokers, at once.
     Kill { processes: Vec<(usize, Duration)>, broker: Option<(usize, Duration)> },
+    /// A broker stopped in good order, and started again after this pause: it gives its partitions away while it still decides
+    /// transactions.
+    Stop { broker: usize, pause: Duration },
     /// SIGSTOP for longer than the group waits for a member.
     Freeze { process: usize, bound: Duration },
     /// The connection between one process and all brokers.
@@ -41,6 +44,7 @@ enum Card {
     TwoProcesses,
     Broker,
     BrokerAndProcess,
+    BrokerInOrder,
     Freeze,
     Cut,
     Fill,
@@ -70,6 +74,7 @@ impl Weather {
                 TwoProcesses,
                 Broker,
                 BrokerAndProcess,
+                BrokerInOrder,
                 Freeze,
                 Cut,
                 Fill,
@@ -101,7 +106,7 @@ impl Weather {
 /// How long a process is spared after it was started again.
 const PROCESS_RESTS: Duration = Duration::from_secs(3);
 /// How long brokers are spared after one was started again: it has to come up and, beside others, to catch up.
-const BROKERS_REST: Duration = Duration::from_secs(14);
+const BROKERS_REST: Duration = Duration::from_secs(18);
 
 struct Planner {
     draw: Draw,
@@ -159,7 +164,7 @@ impl Planner {
         match card {
             Card::Process | Card::Freeze => !idle.is_empty(),
             Card::TwoProcesses => idle.len() > 1,
-            Card::Broker => cluster,
+            Card::Broker | Card::BrokerInOrder => cluster,
             Card::BrokerAndProcess => cluster && !idle.is_empty(),
             Card::Cut => idle.contains(&PROXIED),
             Card::Fill => idle.contains(&ON_SMALL_DISK),
@@ -173,6 +178,10 @@ impl Planner {
             _ => 0,
         };
         match card {
+            Card::BrokerInOrder => {
+                let (broker, pause) = self.broker();
+                Fault::Stop { broker, pause }
+            }
             Card::Freeze => {
                 let bound = self.between(7_000, 12_000);
                 Fault::Freeze { process: self.victim(bound), bound }
