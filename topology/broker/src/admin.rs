@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -169,7 +169,8 @@ fn look(admin: &AdminClient<Logging>, bound: Duration) -> Result<Cluster, KafkaE
     Ok(Cluster { brokers: metadata.brokers().len(), topics })
 }
 
-/// Creates topics, and says for each that could not be created why. One that exists is left alone.
+/// Creates topics, and says for each that could not be created why. One that exists is left alone. Where all are there, waits a
+/// while until a broker that is asked knows them.
 ///
 /// # Errors
 /// The cluster cannot be reached.
@@ -196,7 +197,24 @@ pub fn create_topics(
             .filter(|(_, code)| *code != rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)
             .map(|(name, code)| (name, code.to_string()))
     });
-    Ok(failed.collect())
+    let failed: Vec<_> = failed.collect();
+    // The controller answers, and brokers learn of it a moment later.
+    let known = |admin: &AdminClient<Logging>, bound| {
+        let metadata = admin.inner().fetch_metadata(None, bound)?;
+        let led: BTreeSet<&str> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| !topic.partitions().is_empty())
+            .filter(|topic| topic.partitions().iter().all(|partition| partition.leader() >= 0))
+            .map(|topic| topic.name())
+            .collect();
+        Ok(plan.iter().all(|topic| led.contains(topic.name.as_str())))
+    };
+    let since = Instant::now();
+    while failed.is_empty() && !patiently(brokers, client, known)? && since.elapsed() < *BOUNDS.end() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(failed)
 }
 
 /// Asks again where there was no answer, each time as a new client with twice the time: the one before may have turned to a
