@@ -69,28 +69,30 @@ impl Brokers {
 
     /// Kills a broker, to be started again after a pause; false where one is down or coming up already.
     pub fn kill9(&mut self, broker: usize, pause: Duration) -> bool {
-        if !self.are_up() {
-            return false;
-        }
-        if let Some(State::Up(kafka)) = self.states[broker].take() {
+        self.change(broker, |kafka| {
             kafka.kill9();
-            self.states[broker] = Some(State::Down(kafka, Instant::now() + pause));
-        }
-        true
+            State::Down(kafka, Instant::now() + pause)
+        })
     }
 
     /// Stops a broker in good order, and starts it again after a pause; false where one is down or coming up already.
     pub fn stop(&mut self, broker: usize, pause: Duration) -> bool {
+        self.change(broker, |kafka| {
+            State::Rising(std::thread::spawn(move || {
+                kafka.stop();
+                std::thread::sleep(pause);
+                restarted(kafka)
+            }))
+        })
+    }
+
+    /// Puts a broker that runs into another state, where all run; whether they did.
+    fn change(&mut self, broker: usize, after: impl FnOnce(Kafka) -> State) -> bool {
         if !self.are_up() {
             return false;
         }
         if let Some(State::Up(kafka)) = self.states[broker].take() {
-            let again = move || {
-                kafka.stop();
-                std::thread::sleep(pause);
-                restarted(kafka)
-            };
-            self.states[broker] = Some(State::Rising(std::thread::spawn(again)));
+            self.states[broker] = Some(after(kafka));
         }
         true
     }

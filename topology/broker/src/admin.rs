@@ -199,7 +199,7 @@ pub fn create_topics(
     });
     let failed: Vec<_> = failed.collect();
     // The controller answers, and brokers learn of it a moment later.
-    let known = |admin: &AdminClient<Logging>, bound| {
+    let known = |admin: &AdminClient<Logging>, bound| -> Result<bool, KafkaError> {
         let metadata = admin.inner().fetch_metadata(None, bound)?;
         let led: BTreeSet<&str> = metadata
             .topics()
@@ -211,8 +211,13 @@ pub fn create_topics(
         Ok(plan.iter().all(|topic| led.contains(topic.name.as_str())))
     };
     let since = Instant::now();
-    while failed.is_empty() && !patiently(brokers, client, known)? && since.elapsed() < *BOUNDS.end() {
-        std::thread::sleep(Duration::from_millis(50));
+    if failed.is_empty() {
+        patiently(brokers, client, |admin, bound| {
+            while !known(admin, bound)? && since.elapsed() < *BOUNDS.end() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Ok(())
+        })?;
     }
     Ok(failed)
 }

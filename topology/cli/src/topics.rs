@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tributary_flow::DEAD_LETTERS;
-use tributary_flow::log::{Log, Logged};
+use tributary_flow::log::{self, Log, LogError, Logged};
 use tributary_query_api::command::{self, Command};
 
 use crate::config::Config;
@@ -61,13 +61,10 @@ fn before_last(log: &dyn Log, name: &str, partition: u32, last: u64) -> Result<u
     loop {
         let from = range.end.saturating_sub(back).max(range.start);
         let mut offsets = Vec::new();
-        let mut next = from;
-        while next < range.end {
-            let records = log.read(name, partition, next, 500)?;
-            let Some(read) = records.last() else { break };
-            next = read.offset + 1;
-            offsets.extend(records.iter().map(|record| record.offset));
-        }
+        log::visit_range(log, name, partition, from..range.end, |record| {
+            offsets.push(record.offset);
+            Ok::<_, LogError>(())
+        })?;
         let enough = usize::try_from(last).is_ok_and(|last| offsets.len() >= last);
         if enough || from == range.start {
             let skipped = offsets.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX));

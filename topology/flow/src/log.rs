@@ -59,9 +59,22 @@ pub fn visit<E: From<LogError>>(
     log: &dyn Log,
     topic: &str,
     partition: u32,
+    visit: impl FnMut(Logged) -> Result<(), E>,
+) -> Result<(), E> {
+    visit_range(log, topic, partition, log.range(topic, partition)?, visit)
+}
+
+/// Visits every committed record of a range of offsets, in order.
+///
+/// # Errors
+/// The log cannot be read, or `visit` fails.
+pub fn visit_range<E: From<LogError>>(
+    log: &dyn Log,
+    topic: &str,
+    partition: u32,
+    Range { start, end }: Range<u64>,
     mut visit: impl FnMut(Logged) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Range { start, end } = log.range(topic, partition)?;
     let mut next = start;
     while next < end {
         let records = log.read(topic, partition, next, 2_000)?;

@@ -83,7 +83,7 @@ impl Kafka {
     pub fn start(options: Options) -> Result<Self> {
         let Options { jars, data, port, heap_mib, settings, cluster_id } = options;
         let java = java::find(17)?;
-        maven::dependencies("Apache Kafka 4.2.1", POM, &jars)?;
+        maven::dependencies(&format!("Apache Kafka {VERSION}"), POM, &jars)?;
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let data = data.canonicalize()?;
         let lock = lock(&data)?;
