@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use tributary_cli::config::Config;
 use tributary_cli::decode::Decoder;
 use tributary_cli::kafka::apply;
-use tributary_cli::managed::kafka::{Kafka, Options};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options};
 use tributary_cli::source::Source;
 use tributary_tests::recovery::{Client, Node, audit, deadline, verify};
 
@@ -22,7 +22,8 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let mut kafka = Kafka::start(Options::new(folder.path().join("kafka"))?)?;
+    let mut kafka =
+        Kafka::start(Options { lifetime: Lifetime::Minutes, ..Options::new(folder.path().join("kafka"))? })?;
     let config = Config { data: data.clone(), brokers: Some(kafka.bootstrap.clone()), ..Config::default() };
     apply(&config, 1)?;
     let brokers = kafka.bootstrap.clone();

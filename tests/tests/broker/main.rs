@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tributary_broker::{Broker, Failure, Options, StartError, admin};
 use tributary_flow::{Header, Log, Platform, Task, log, reader, replay};
 
-use tributary_cli::managed::kafka::{Kafka, Options as KafkaOptions};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options as KafkaOptions};
 
 const PARTITIONS: u32 = 3;
 
@@ -40,7 +40,7 @@ fn client(bootstrap: &str) -> Broker {
 
 fn kafka(folder: &Path) -> Kafka {
     let mut options = KafkaOptions::new(folder.join("kafka")).unwrap();
-    options.heap_mib = 512;
+    options.lifetime = Lifetime::Minutes;
     Kafka::start(options).unwrap()
 }
 

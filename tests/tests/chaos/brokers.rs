@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use tributary_cli::managed::free_port;
-use tributary_cli::managed::kafka::{Kafka, Options, new_cluster_id};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options, new_cluster_id};
 
 use crate::plan::Cut;
 use crate::proxy::Proxy;
@@ -42,7 +42,7 @@ pub struct Brokers {
 
 impl Brokers {
     /// Starts so many brokers, each with a folder in this one.
-    pub fn start(many: usize, folder: &Path) -> Result<Self> {
+    pub fn start(many: usize, folder: &Path, lifetime: Lifetime) -> Result<Self> {
         let port = |_| {
             let (direct, behind_proxy) = (free_port()?, free_port()?);
             Ok(Ports { direct, behind_proxy, proxy: free_port()?, controller: free_port()? })
@@ -52,7 +52,7 @@ impl Brokers {
         let starting = (0..many).map(|broker| {
             let folder = folder.join(format!("kafka-{}", broker + 1));
             let options = Options::new(folder)?.port(ports[broker].direct);
-            let options = Options { heap_mib: 384, settings: settings(&ports, broker), ..options };
+            let options = Options { lifetime, settings: settings(&ports, broker), ..options };
             let options = Options { cluster_id: cluster_id.clone(), ..options };
             Ok(std::thread::spawn(move || Kafka::start(options)))
         });

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tributary_cli::config::Config;
 use tributary_cli::kafka::apply;
+use tributary_cli::managed::kafka::Lifetime;
 use tributary_cli::managed::process::{Process, Program};
 
 use crate::brokers::Brokers;
@@ -28,10 +29,10 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts so many brokers, with all topics.
-    pub fn start(folder: &Path, brokers: usize) -> Result<Self> {
+    pub fn start(folder: &Path, brokers: usize, lifetime: Lifetime) -> Result<Self> {
         let program = wrapped(folder)?;
         let replicas = u32::try_from(brokers)?;
-        let brokers = Brokers::start(brokers, folder)?;
+        let brokers = Brokers::start(brokers, folder, lifetime)?;
         let config = Config { brokers: Some(brokers.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
         apply(&config, replicas)?;
         let fleet = Fleet::new(&program, folder, &brokers)?;

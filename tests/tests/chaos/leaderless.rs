@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use tributary_broker::KafkaLog;
 use tributary_cli::config::Config;
 use tributary_cli::kafka::apply;
+use tributary_cli::managed::kafka::Lifetime;
 use tributary_flow::Log;
 use tributary_graph::TOPICS;
 
@@ -22,7 +23,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn a_reader_that_came_while_a_partition_had_no_leader_reads_once_it_has_one() -> Result<()> {
     let _machine = machine();
     let folder = tempfile::tempdir()?;
-    let mut brokers = Brokers::start(3, folder.path())?;
+    let mut brokers = Brokers::start(3, folder.path(), Lifetime::Minutes)?;
     let bootstrap = brokers.bootstrap.clone();
     let config = Config { brokers: Some(bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
     apply(&config, 1)?; // One replica, so that a partition's only leader can be missing.

@@ -24,6 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tributary_cli::managed::kafka::Lifetime;
 use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_tests::recovery::{Node, audit, verify};
@@ -101,7 +102,7 @@ impl Run {
     /// Starts everything, up to the first payments.
     fn start(folder: &Path, brokers: usize, payments: u64, rate: u64) -> Result<Self> {
         let begun = Instant::now();
-        let mut cluster = Cluster::start(folder, brokers)?;
+        let mut cluster = Cluster::start(folder, brokers, Lifetime::Minutes)?;
         let disk = Disk::new(cluster.fleet.folder(ON_SMALL_DISK))?;
         cluster.fleet.rest(PARTITIONS as usize, SETUP)?;
         let client = cluster.client(payments, rate)?;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tributary_cli::managed::kafka::Lifetime;
 use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_flow::Timestamp;
@@ -60,7 +61,7 @@ const BROKER_KILLS: usize = 4;
 fn a_gigabyte_of_state_is_taken_over() -> Result<()> {
     let _machine = machine();
     in_folder(|folder| {
-        let mut trial = Trial::start(folder, 1, fill)?;
+        let mut trial = Trial::start(folder, 1, Lifetime::Hours, fill)?;
         WAYS.iter().try_for_each(|way| trial.way(way))?;
         trial.broker()
     })
@@ -75,7 +76,7 @@ fn a_process_is_taken_over_while_a_broker_stays_away() -> Result<()> {
             ensure!(cluster.brokers.kill9(2, FOR_GOOD), "the broker does not run");
             Ok(())
         };
-        let mut trial = Trial::start(folder, 3, kill)?;
+        let mut trial = Trial::start(folder, 3, Lifetime::Minutes, kill)?;
         trial.settle()?;
         trial.next(wall_clock(), &(0..PARTITIONS).collect())?;
         for kill in 0..2 {
@@ -121,8 +122,13 @@ struct Trial {
 
 impl Trial {
     /// A cluster at rest to which this happens, and then a client pays.
-    fn start(folder: &Path, brokers: usize, first: impl FnOnce(&mut Cluster) -> Result<()>) -> Result<Self> {
-        let mut cluster = Cluster::start(folder, brokers)?;
+    fn start(
+        folder: &Path,
+        brokers: usize,
+        lifetime: Lifetime,
+        first: impl FnOnce(&mut Cluster) -> Result<()>,
+    ) -> Result<Self> {
+        let mut cluster = Cluster::start(folder, brokers, lifetime)?;
         cluster.fleet.rest(PARTITIONS as usize, SETTLED)?;
         first(&mut cluster)?;
         Ok(Trial { client: cluster.client(10_000_000, RATE)?, cluster })

@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tributary_broker::admin;
-use tributary_cli::managed::kafka::{Kafka, Options};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options};
 use tributary_tests::scenario::live::AskEnds;
 
 /// A cluster of one broker.
@@ -30,7 +30,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let kafka = Kafka::start(Options { heap_mib: 512, ..Options::new(folder.path())? })?;
+        let kafka = Kafka::start(Options { lifetime: Lifetime::Minutes, ..Options::new(folder.path())? })?;
         Ok(Cluster { kafka, _folder: folder })
     }
 

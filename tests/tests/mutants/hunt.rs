@@ -36,7 +36,7 @@ impl Bounds {
     pub fn of(play: Play) -> Self {
         let asked = |name: &str| std::env::var(name).ok().and_then(|seeds| seeds.parse().ok());
         match play {
-            Play::Toy => Bounds { calm: 300, most: asked("SEEDS").unwrap_or(10_000), batch: 250, seconds: 20 },
+            Play::Toy => Bounds { calm: 300, most: asked("SEEDS").unwrap_or(10_000), batch: 100, seconds: 10 },
             Play::Payments => Bounds { calm: 10, most: asked("PAYMENTS_SEEDS").unwrap_or(200), batch: 10, seconds: 60 },
         }
     }

@@ -18,7 +18,7 @@ use tributary_cli::audit::Live;
 use tributary_cli::config::Config;
 use tributary_cli::decode::Decoder;
 use tributary_cli::kafka::apply;
-use tributary_cli::managed::kafka::{Kafka, Options as LocalOptions};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options as LocalOptions};
 use tributary_cli::up::{Running, serve};
 use tributary_cli::verify::verify;
 use tributary_cli::wiring::{self, Schemas};
@@ -209,7 +209,8 @@ fn a_poisoned_key_halts_one_task_on_kafka_until_it_is_mended() -> Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     said::listen();
     let folder = tempfile::tempdir()?;
-    let kafka = Kafka::start(LocalOptions { heap_mib: 512, ..LocalOptions::new(folder.path().join("kafka"))? })?;
+    let kafka =
+        Kafka::start(LocalOptions { lifetime: Lifetime::Minutes, ..LocalOptions::new(folder.path().join("kafka"))? })?;
     let config = Config { brokers: Some(kafka.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
     apply(&config, 1)?;
     story(&|mended| {
