@@ -1,6 +1,7 @@
 //! Scenarios, contracts and end-to-end tests of the whole, and the real parts that they run against.
 
 pub mod altered;
+pub mod api;
 pub mod apicurio;
 pub mod history;
 pub mod moving;

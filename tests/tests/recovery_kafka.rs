@@ -22,8 +22,7 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let mut kafka =
-        Kafka::start(Options { lifetime: Lifetime::Minutes, ..Options::new(folder.path().join("kafka"))? })?;
+    let mut kafka = Kafka::start(Options::new(folder.path().join("kafka"))?.lifetime(Lifetime::Minutes))?;
     let config = Config { data: data.clone(), brokers: Some(kafka.bootstrap.clone()), ..Config::default() };
     apply(&config, 1)?;
     let brokers = kafka.bootstrap.clone();

@@ -30,7 +30,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let kafka = Kafka::start(Options { lifetime: Lifetime::Minutes, ..Options::new(folder.path())? })?;
+        let kafka = Kafka::start(Options::new(folder.path())?.lifetime(Lifetime::Minutes))?;
         Ok(Cluster { kafka, _folder: folder })
     }
 

@@ -2,7 +2,6 @@
 //! the place of the record; all others go on. A restart with the same bug halts at the same place, without a loop; one with
 //! the mended processor goes on from there, and everything is answered once. On the embedded engine and on a real Kafka.
 
-mod http;
 mod processor;
 mod said;
 
@@ -10,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use http::Api;
 use processor::{KEY, SAID, tasks};
 use serde_json::Value;
 use tributary_broker::{Broker, Options as KafkaOptions};
@@ -25,6 +23,7 @@ use tributary_cli::wiring::{self, Schemas};
 use tributary_embedded::{Embedded, Options};
 use tributary_flow::partition_of;
 use tributary_graph::{NODES, TRANSACTIONS_LEGS, account};
+use tributary_tests::api::Api;
 
 const PARTITIONS: u32 = 2;
 /// Payments between accounts of the other partition.
@@ -94,8 +93,8 @@ fn others_go_on(api: &Api, run: &str) -> Result<()> {
     for number in 0..OTHERS {
         let id = format!("{run}-{number}");
         partitions[partition_of(id.as_bytes(), PARTITIONS) as usize] += 1;
-        let (status, answer) = api.pay(&id, &from, &to, "1", "20s")?;
-        ensure!(status == 201 && answer["transaction"]["status"] == "completed", "{id}: {status} {answer}");
+        let paid = api.pay(&id, &from, &to, "1", "20s")?;
+        ensure!(paid.is_completed(), "{id}: {} {}", paid.status, paid.document);
     }
     ensure!(partitions.iter().all(|many| *many > 0), "{partitions:?}");
     ensure!(api.get(&format!("/accounts/{from}"))?.0 == 200, "reads go on");
@@ -106,18 +105,18 @@ fn others_go_on(api: &Api, run: &str) -> Result<()> {
 /// The bug comes up, in a payment that is otherwise all in order.
 fn first_start(api: &Api, running: &Running) -> Result<String> {
     for id in [KEY.to_owned(), account(true, "nina"), account(false, "olga"), account(false, "otto")] {
-        ensure!(api.open(&id, "20s")?.0 == 201, "{id} is opened");
+        ensure!(api.open(&id, "20s")?.status == 201, "{id} is opened");
     }
     for name in [account(false, "olga"), account(true, "nina")] {
-        ensure!(api.pay(&format!("fund-{name}"), "world:EUR", &name, "1000", "20s")?.0 == 201, "{name} is funded");
+        ensure!(api.pay(&format!("fund-{name}"), "world:EUR", &name, "1000", "20s")?.status == 201, "{name} is funded");
     }
-    let (status, answer) = api.pay("poison", &account(false, "olga"), KEY, "5", "1s")?;
-    ensure!(status == 202, "{status} {answer}");
+    let poison = api.pay("poison", &account(false, "olga"), KEY, "5", "1s")?;
+    ensure!(poison.status == 202, "{} {}", poison.status, poison.document);
     let place = halted(api, running)?;
     others_go_on(api, "first")?;
     // What needs the halted task is taken and waits.
-    ensure!(api.open(&account(true, "nora"), "1s")?.0 == 202, "nora waits");
-    ensure!(api.pay("behind", &account(false, "olga"), &account(true, "nina"), "7", "1s")?.0 == 202, "nina waits");
+    ensure!(api.open(&account(true, "nora"), "1s")?.status == 202, "nora waits");
+    ensure!(api.pay("behind", &account(false, "olga"), &account(true, "nina"), "7", "1s")?.status == 202, "nina waits");
     Ok(place)
 }
 
@@ -146,8 +145,8 @@ fn third_start(api: &Api, running: &Running) -> Result<()> {
         api.until_at(&format!("/transactions/{id}"), &format!("{id} ends"), ended)?;
     }
     ensure!(api.get(&format!("/accounts/{}", account(true, "nora")))?.0 == 200, "nora is opened");
-    let (status, answer) = api.pay("after", &account(false, "olga"), KEY, "3", "20s")?;
-    ensure!(status == 201 && answer["transaction"]["status"] == "completed", "{status} {answer}");
+    let after = api.pay("after", &account(false, "olga"), KEY, "3", "20s")?;
+    ensure!(after.is_completed(), "{} {}", after.status, after.document);
     others_go_on(api, "third")?;
     api.until("all is read", |status, health| status == 200 && health["lag"] == 0)?;
 
@@ -167,13 +166,17 @@ fn story(start: &dyn Fn(bool) -> Result<Running>) -> Result<()> {
     let config = Config { http: "127.0.0.1:0".into(), ..Config::default() };
     let with = |mended: bool, act: &mut dyn FnMut(&Api, &Running) -> Result<()>| {
         let begun = Instant::now();
-        let done = serve(&config, start(mended)?, |running, url| {
-            let api = Api::new(url);
-            api.until_at("/health", "the engine runs", |_, health| {
-                health["tasks"].as_array().is_some_and(|tasks| tasks.len() == NODES.len() * PARTITIONS as usize)
-            })?;
-            act(&api, running).map(|()| false)
-        });
+        let done = serve(
+            &config,
+            || start(mended),
+            |running, url| {
+                let api = Api::new(url);
+                api.until_at("/health", "the engine runs", |_, health| {
+                    health["tasks"].as_array().is_some_and(|tasks| tasks.len() == NODES.len() * PARTITIONS as usize)
+                })?;
+                act(&api, running).map(|()| false)
+            },
+        );
         eprintln!("mended: {mended}, {:.1?}", begun.elapsed());
         done
     };
@@ -209,8 +212,7 @@ fn a_poisoned_key_halts_one_task_on_kafka_until_it_is_mended() -> Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     said::listen();
     let folder = tempfile::tempdir()?;
-    let kafka =
-        Kafka::start(LocalOptions { lifetime: Lifetime::Minutes, ..LocalOptions::new(folder.path().join("kafka"))? })?;
+    let kafka = Kafka::start(LocalOptions::new(folder.path().join("kafka"))?.lifetime(Lifetime::Minutes))?;
     let config = Config { brokers: Some(kafka.bootstrap.clone()), partitions: PARTITIONS, ..Config::default() };
     apply(&config, 1)?;
     story(&|mended| {

@@ -64,8 +64,8 @@ fn running(broker: Arc<Broker>, registry: Arc<dyn tributary_flow::Registry>) -> 
 /// Runs some nodes until told to stop, with the API for health, metrics and what their views can answer.
 pub fn run_nodes(config: &Config, names: &[String]) -> Result<()> {
     let nodes = names.iter().map(|name| decode::node(name)).collect::<Result<Vec<_>>>()?;
-    let running = run(config, &|node| nodes.iter().any(|wanted| wanted.name == node.name))?;
-    serve(config, running, |_, url| {
+    let start = || run(config, &|node| nodes.iter().any(|wanted| wanted.name == node.name));
+    serve(config, start, |_, url| {
         println!("Running {} as {}: {url}", names.join(", "), config.slot);
         Ok(true)
     })

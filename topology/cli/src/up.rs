@@ -85,11 +85,11 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
     let managed =
         if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
     let config = managed.as_ref().map_or(config, |managed| &managed.config);
-    let running = match &config.brokers {
-        Some(_) => kafka::run(config, &|_| true)?,
-        None => embedded(config)?,
+    let start = || match &config.brokers {
+        Some(_) => kafka::run(config, &|_| true),
+        None => embedded(config),
     };
-    serve(config, running, |running, url| {
+    serve(config, start, |running, url| {
         wait_for_tasks(running)?;
         println!("Tributary is up in {:.1?}: {url}", started.elapsed());
         if running.platform.tasks().is_empty() {
@@ -130,13 +130,22 @@ fn wait_for_tasks(running: &Running) -> Result<()> {
     Ok(())
 }
 
-/// Serves the API over a running driver until a signal; `ready` runs once it answers and says whether to go on.
-pub fn serve(config: &Config, running: Running, ready: impl FnOnce(&Running, &str) -> Result<bool>) -> Result<()> {
+/// Starts a driver and serves the API over it until a signal; `ready` runs once it answers and says whether to go on.
+///
+/// # Errors
+/// The address is taken, and then nothing is started: a process that took a slot over only to end would leave its
+/// partitions to nobody for a session. Or the driver does not start, or stops, or `ready` fails.
+pub fn serve(
+    config: &Config,
+    start: impl FnOnce() -> Result<Running>,
+    ready: impl FnOnce(&Running, &str) -> Result<bool>,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listener = runtime.block_on(TcpListener::bind(&config.http)).with_context(|| {
         format!("cannot listen on {}: choose another address with --http or TRIBUTARY_HTTP", config.http)
     })?;
     let url = format!("http://{}", listener.local_addr()?);
+    let running = start()?;
     let (stop, mut stopped) = watch::channel(false);
     let (platform, registry) = (running.platform.clone(), running.registry.clone());
     let server = runtime.spawn(async move {
@@ -196,4 +205,19 @@ fn demo(config: &Config, running: &Running, payments: u32) -> Result<()> {
     let states = audit::Live(running.platform.as_ref());
     let report = audit::run(running.log.as_ref(), &states, Decoder::new(running.registry.clone()), false)?;
     if report.violations.is_empty() { Ok(()) } else { bail!("{} violations", report.violations.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_started_where_the_address_is_taken() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let http = taken.local_addr().expect("bound").to_string();
+        let config = Config { http: http.clone(), ..Config::default() };
+        let refused = serve(&config, || unreachable!("it was started"), |_, _| Ok(false));
+        let said = format!("{:#}", refused.expect_err("the address is taken"));
+        assert!(said.contains(&http) && said.contains("--http"), "{said}");
+    }
 }

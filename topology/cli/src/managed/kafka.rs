@@ -87,6 +87,12 @@ impl Options {
     pub fn port(self, port: u16) -> Self {
         Self { port: Some(port), ..self }
     }
+
+    /// Runs for about so long.
+    #[must_use]
+    pub fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
 }
 
 /// A running broker, stopped on drop.
