@@ -149,8 +149,8 @@ impl Api {
             let topic = node.inputs.iter().find(|topic| topic.name == place.topic).map_or("", |topic| topic.name);
             self.pass(node, partition, topic, place.offset, until).await?
         } else {
-            let ends = self.ends(node, partition);
-            self.reach(node, partition, ends, until).await?
+            let inputs = node.inputs.iter().map(|topic| topic.name).collect();
+            self.reach(node, partition, inputs, until).await?
         };
         let late = || {
             let detail = format!("{}[{partition}] has not reached the position yet; ask again", node.name);
@@ -160,12 +160,6 @@ impl Api {
                 .value("offset", place.offset)
         };
         if reached { Ok(()) } else { Err(late()) }
-    }
-
-    /// The ends of a node's inputs in its partition, as last known.
-    pub fn ends(&self, node: &'static Node, partition: u32) -> Vec<(&'static str, u64)> {
-        let ends = node.inputs.iter().map(|topic| (topic.name, self.platform.range(topic.name, partition)));
-        ends.map(|(topic, range)| (topic, range.map_or(0, |range| range.end))).collect()
     }
 
     /// Waits until a task has applied the record at `offset` of `topic`; false where the time is up.
@@ -183,22 +177,27 @@ impl Api {
         Ok(passed.await?.is_some())
     }
 
-    /// Waits until a task has applied everything below these ends, or everything that there is by now: a log may end in
-    /// offsets that hold no records, which a driver leaves out of an end only later. False where the time is up.
+    /// Waits until a task has applied everything that these inputs of it hold by now; false where the time is up, or the log
+    /// does not tell where they end.
     pub async fn reach(
         self: &Arc<Self>,
         node: &'static Node,
         partition: u32,
-        ends: Vec<(&'static str, u64)>,
+        inputs: Vec<&'static str>,
         until: Instant,
     ) -> Result<bool, Problem> {
+        let (api, topics) = (Arc::clone(self), inputs.clone());
+        let asked = tokio::task::spawn_blocking(move || api.platform.ends(&topics, partition)).await;
+        let Some(ends) = asked.ok().flatten() else { return Ok(false) };
+        let goals: Arc<[_]> = inputs.into_iter().zip(ends).collect();
         let reached = self.wait(until, || {
-            let now = |topic| self.platform.range(topic, partition).map_or(0, |range| range.end);
-            let goals: Vec<_> = ends.iter().map(|&(topic, end)| (topic, end.min(now(topic)))).collect();
-            async move {
-                let all = move |reader: Reader<'_>| goals.iter().all(|(topic, goal)| reader.position(topic) >= *goal);
-                Ok(self.read(node, partition, all).await?.then_some(()))
-            }
+            let (api, goals) = (Arc::clone(self), Arc::clone(&goals));
+            // What is told before the state is looked at is in it.
+            let told = goals.iter().map(|(topic, _)| api.platform.reached(node, partition, topic)).collect::<Vec<_>>();
+            let all = move |reader: Reader<'_>| {
+                goals.iter().zip(told).all(|((topic, goal), told)| reader.position(topic).max(told) >= *goal)
+            };
+            async move { Ok(api.read(node, partition, all).await?.then_some(())) }
         });
         Ok(reached.await?.is_some())
     }

@@ -80,8 +80,7 @@ async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) ->
         Err(problem) if problem.document().code == NOT_OWNED => {}
         Err(problem) => return Err(problem),
     }
-    let end = api.platform.range(topic, partition).map_or(0, |range| range.end);
-    api.reach(view(command), partition, vec![(topic, end)], until).await
+    api.reach(view(command), partition, vec![topic], until).await
 }
 
 /// The view that tells what becomes of a command.

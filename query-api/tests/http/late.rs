@@ -87,8 +87,8 @@ impl Platform for Late {
         self.platform.tasks()
     }
 
-    fn range(&self, topic: &str, partition: u32) -> Option<std::ops::Range<u64>> {
-        self.platform.range(topic, partition)
+    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+        self.platform.ends(topics, partition)
     }
 }
 

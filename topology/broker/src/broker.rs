@@ -1,5 +1,6 @@
 //! A running engine, as the edges and audits see it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -27,8 +28,11 @@ const HUNG: Duration = Duration::from_secs(30);
 /// Exit status of a process whose engine hangs.
 const EXIT_HUNG: i32 = 70;
 
-/// How often ends are asked for.
-const REFRESH: Duration = Duration::from_secs(1);
+/// How long to leave the cluster alone that did not tell its ends.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the watchdog looks.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// A running engine. Dropping it stops it.
 pub struct Broker {
@@ -86,10 +90,10 @@ impl Broker {
         let (alive, asked) = (shared.clone(), ends.clone());
         spawn("tributary-ends", move || {
             while !alive.is_over() {
-                if let Err(error) = asked.refresh() {
+                if let Err(error) = asked.serve() {
                     tracing::debug!("asking for ends: {error}");
+                    std::thread::sleep(PAUSE);
                 }
-                std::thread::sleep(REFRESH);
             }
         })?;
         let (partitions, nodes) = (options.partitions, nodes.to_vec());
@@ -102,7 +106,7 @@ impl Broker {
         let store = self.stores.get(task.node, task.partition)?;
         let view = store.view();
         let behind = |topic: &TopicRef| {
-            let end = self.ends.known(topic.name, task.partition).map_or(0, |range| range.end);
+            let end = self.ends.known(topic.name, task.partition).unwrap_or(0);
             end.saturating_sub(Reader::new(&view).told_position(topic.name))
         };
         Some(node.inputs.iter().map(behind).sum())
@@ -121,7 +125,7 @@ impl Broker {
                     );
                     std::process::exit(EXIT_HUNG);
                 }
-                std::thread::sleep(REFRESH);
+                std::thread::sleep(WATCH);
             }
         })?;
         Ok(())
@@ -167,11 +171,11 @@ impl Drop for Broker {
 }
 
 /// Every partition that the nodes read or write.
-fn watched(nodes: &[&'static Node], partitions: u32) -> Vec<At> {
+fn watched(nodes: &[&'static Node], partitions: u32) -> BTreeSet<At> {
     let own = nodes.iter().flat_map(|node| [node.changelog(), node.journal()]);
     let declared =
         nodes.iter().flat_map(|node| node.inputs.iter().chain(node.outputs)).map(|topic| topic.name.to_owned());
-    let topics: std::collections::BTreeSet<String> = own.chain(declared).chain([DEAD_LETTERS.to_owned()]).collect();
+    let topics: BTreeSet<String> = own.chain(declared).chain([DEAD_LETTERS.to_owned()]).collect();
     topics.into_iter().flat_map(|topic| (0..partitions).map(move |partition| (topic.clone(), partition))).collect()
 }
 
@@ -223,8 +227,12 @@ impl Platform for Broker {
         self.shared.standby_lag()
     }
 
-    fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>> {
-        self.ends.known(topic, partition)
+    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+        self.ends.now(topics, partition)
+    }
+
+    fn reached(&self, node: &'static Node, partition: u32, topic: &str) -> u64 {
+        self.shared.reached(node.name, partition, topic)
     }
 }
 

@@ -1,12 +1,13 @@
-//! Where partitions begin and end, asked once a second for all of them at once: for the changelog's lower bounds, for
-//! lag, for whoever asks `range`.
+//! Where partitions begin and end: asked once a second for all of them at once, for lag; and now, for the changelog's lower
+//! bounds and for whoever must not miss what was just written.
 //!
 //! An end asked while an epoch is under way counts that epoch's records. That is right all the same: the engine writes
-//! a bound only together with an epoch that is committed, and asks for none in between.
+//! a bound only together with an epoch that is committed, and asks for none in between; and a reader who waits for an
+//! end waits for the epoch to come to its own.
 
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tributary_slot::{At, Bounds, Failed};
 
@@ -16,49 +17,116 @@ use crate::settings::{self, Settings};
 /// How long to wait for an answer.
 const BOUND: Duration = Duration::from_secs(5);
 
+/// How often all ends are asked for.
+const REFRESH: Duration = Duration::from_secs(1);
+
 /// Knows the read-uncommitted ends.
 pub(crate) struct Ends {
     client: Mutex<Consumer>,
-    watched: Vec<At>,
-    known: RwLock<Bounds>,
+    watched: BTreeSet<At>,
+    known: RwLock<BTreeMap<At, u64>>,
+    questions: Mutex<Questions>,
+    told: Condvar,
+}
+
+/// Who asks while a question is under way shares the next one, so that a thousand who ask are no more work than a few.
+#[derive(Default)]
+struct Questions {
+    wanted: BTreeSet<At>,
+    /// How many questions were begun.
+    begun: u64,
+    /// The last that was answered.
+    answered: u64,
+    /// When all ends were asked for.
+    all: Option<Instant>,
 }
 
 impl Ends {
-    pub fn new(brokers: &str, passed: &Settings, watched: Vec<At>) -> Result<Self, Failed> {
+    pub fn new(brokers: &str, passed: &Settings, watched: BTreeSet<At>) -> Result<Self, Failed> {
         let client = Mutex::new(Consumer::new(&settings::reader(brokers, passed, "read_uncommitted"))?);
-        Ok(Ends { client, watched, known: RwLock::default() })
+        let (known, questions, told) = Default::default();
+        Ok(Ends { client, watched, known, questions, told })
     }
 
-    /// Asks for everything watched.
-    pub fn refresh(&self) -> Result<(), Failed> {
-        let found = self.ask(&self.watched)?;
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = found;
-        Ok(())
+    /// Waits for a question, or for the time to ask for everything watched, and has it answered. What is not answered is
+    /// asked again with the next.
+    pub fn serve(&self) -> Result<(), Failed> {
+        let until =
+            |questions: &Questions| questions.all.map_or(Duration::ZERO, |all| REFRESH.saturating_sub(all.elapsed()));
+        let questions = self.questions();
+        let wait = until(&questions);
+        let waited = self.told.wait_timeout_while(questions, wait, |questions| questions.wanted.is_empty());
+        let mut questions = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if until(&questions).is_zero() {
+            questions.wanted.extend(self.watched.iter().cloned());
+            questions.all = Some(Instant::now());
+        }
+        let wanted = std::mem::take(&mut questions.wanted);
+        questions.begun += 1;
+        let number = questions.begun;
+        drop(questions);
+        let asked = ends(&self.client(), wanted.iter());
+        let mut questions = self.questions();
+        match asked {
+            Ok(found) => {
+                self.known.write().unwrap_or_else(PoisonError::into_inner).extend(found);
+                questions.answered = number;
+                drop(questions);
+                self.told.notify_all();
+                Ok(())
+            }
+            Err(failed) => {
+                questions.wanted.extend(wanted);
+                Err(failed)
+            }
+        }
     }
 
-    /// Asks now.
+    /// The ends of these topics in a partition, as they were after this was called; nothing where nobody answers in time.
+    pub fn now(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+        let mut questions = self.questions();
+        questions.wanted.extend(topics.iter().map(|topic| ((*topic).to_owned(), partition)));
+        let before = questions.begun;
+        self.told.notify_all();
+        let waited = self.told.wait_timeout_while(questions, BOUND, |questions| questions.answered <= before);
+        let answered = waited.unwrap_or_else(PoisonError::into_inner).0.answered > before;
+        topics.iter().map(|topic| self.known(topic, partition).filter(|_| answered)).collect()
+    }
+
+    /// First offsets and ends, asked now.
     pub fn ask(&self, partitions: &[At]) -> Result<Bounds, Failed> {
-        ranges(&self.client.lock().unwrap_or_else(PoisonError::into_inner), partitions)
+        ranges(&self.client(), partitions)
     }
 
     /// As last asked.
-    pub fn known(&self, topic: &str, partition: u32) -> Option<Range<u64>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(topic.to_owned(), partition)).cloned()
+    pub fn known(&self, topic: &str, partition: u32) -> Option<u64> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&(topic.to_owned(), partition)).copied()
     }
+
+    fn client(&self) -> MutexGuard<'_, Consumer> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends as the client's isolation sees them.
+fn ends<'a>(client: &Consumer, partitions: impl Iterator<Item = &'a At>) -> Result<BTreeMap<At, u64>, Failed> {
+    let found = client.offsets(partitions.map(|(topic, partition)| (topic.as_str(), *partition)), -1, BOUND)?;
+    Ok(found.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
 }
 
 /// First offsets kept, and ends as the client's isolation sees them.
 pub(crate) fn ranges(client: &Consumer, partitions: &[At]) -> Result<Bounds, Failed> {
-    let list = || partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition));
-    let mut found: Bounds = Bounds::new();
-    for (topic, partition, start) in client.offsets(list(), -2, BOUND)? {
-        found.insert((topic, partition), start..start);
-    }
-    for (topic, partition, end) in client.offsets(list(), -1, BOUND)? {
-        if let Some(range) = found.get_mut(&(topic, partition)) {
-            range.end = end.max(range.start);
-        }
-    }
-    Ok(found)
+    let list = partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition));
+    let starts = client.offsets(list, -2, BOUND)?;
+    let ends = ends(client, partitions.iter())?;
+    let range = |(topic, partition, start)| {
+        let at = (topic, partition);
+        let end = ends.get(&at).copied().unwrap_or(start).max(start);
+        (at, start..end)
+    };
+    Ok(starts.into_iter().map(range).collect())
 }

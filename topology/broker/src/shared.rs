@@ -93,8 +93,16 @@ impl Shared {
     }
 
     pub fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>) {
-        *held(&self.status) = status;
         *held(&self.standby_lag) = standby_lag;
+        let before = std::mem::replace(&mut *held(&self.status), status.clone());
+        if before != status {
+            self.tell();
+        }
+    }
+
+    /// How far a task has come in an input, by what was reported of it.
+    pub fn reached(&self, node: &str, partition: u32, topic: &str) -> u64 {
+        TaskStatus::reached_by(&held(&self.status), node, partition, topic)
     }
 
     pub fn standby_lag(&self) -> Option<u64> {
@@ -138,6 +146,10 @@ impl Shared {
         }
         commits.1.push_back(took);
         drop(commits);
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|listener| listener());
     }
 

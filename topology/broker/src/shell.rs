@@ -225,7 +225,7 @@ impl World for Shell {
     }
 
     fn known_end(&self, topic: &str, partition: u32) -> Option<u64> {
-        self.ends.known(topic, partition).map(|known| known.end)
+        self.ends.known(topic, partition)
     }
 
     async fn open(&self, changelogs: &[(&str, u32, u64)]) -> Result<(), Failed> {

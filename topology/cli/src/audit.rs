@@ -14,6 +14,10 @@ impl States for Live<'_> {
     fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool> {
         Ok(self.0.read(node, partition, read))
     }
+
+    fn reached(&self, node: &'static Node, partition: u32, topic: &str) -> u64 {
+        self.0.reached(node, partition, topic)
+    }
 }
 
 /// Audits and prints.

@@ -233,8 +233,9 @@ impl Platform for Embedded {
         tasks.map(|status| TaskStatus { lag: self.lag(&status), ..status }).collect()
     }
 
-    fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>> {
-        self.shared.base.range(topic, partition).ok()
+    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+        let end = |topic: &&str| Some(self.shared.base.range(topic, partition).ok()?.end);
+        topics.iter().map(end).collect()
     }
 }
 

@@ -1,8 +1,6 @@
 //! What the edges need of a running driver: a way in for commands, a way to read committed state, and news of commits.
 //! The query API and the load generator work on any driver through this.
 
-use std::ops::Range;
-
 use crate::store::Store;
 use crate::{Node, Task, TopicRef};
 
@@ -51,6 +49,8 @@ pub struct TaskStatus {
     /// Records between its positions and the ends of its inputs, as last seen; while it is restored, between its state and
     /// the end of its changelog.
     pub lag: u64,
+    /// How far it has come in its inputs where its positions do not tell: everything below is in its state, or holds no record.
+    pub reached: Vec<(&'static str, u64)>,
     /// What it has counted.
     pub counters: crate::task::Counters,
 }
@@ -65,8 +65,17 @@ impl TaskStatus {
             halted: halted.map(str::to_owned),
             restoring: false,
             lag,
+            reached: Vec::new(),
             counters: task.counters(),
         }
+    }
+
+    /// How far a task has come in an input, by what is told of all tasks; 0 where nothing is.
+    #[must_use]
+    pub fn reached_by(all: &[TaskStatus], node: &str, partition: u32, topic: &str) -> u64 {
+        let task = all.iter().find(|task| task.node == node && task.partition == partition);
+        let reached = task.and_then(|task| task.reached.iter().find(|(name, _)| *name == topic));
+        reached.map_or(0, |(_, offset)| *offset)
     }
 }
 
@@ -85,7 +94,8 @@ pub trait Platform: Send + Sync {
     /// process does not own the task.
     fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool;
 
-    /// Calls `news` after every commit, on a thread of the driver: it must be quick.
+    /// Calls `news` after every commit, and where a task has come further without one, on a thread of the driver: it must
+    /// be quick.
     fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>);
 
     /// Every task of this process.
@@ -97,6 +107,13 @@ pub trait Platform: Send + Sync {
         None
     }
 
-    /// Bounds of a partition of any topic, as last known.
-    fn range(&self, topic: &str, partition: u32) -> Option<Range<u64>>;
+    /// Ends of these topics in a partition, behind everything that was written before the call: it may wait for the log, some
+    /// seconds at most. Nothing where the log does not tell.
+    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>>;
+
+    /// How far a task has come in an input where its position does not tell, as [`TaskStatus::reached`]: a log may end in
+    /// offsets that hold no record, which no position passes. 0 where that cannot be.
+    fn reached(&self, _node: &'static Node, _partition: u32, _topic: &str) -> u64 {
+        0
+    }
 }

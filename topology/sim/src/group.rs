@@ -27,11 +27,13 @@ pub(crate) struct Client {
     membership: Option<Membership>,
     /// What it joined for; nothing where it did not.
     topics: Vec<&'static str>,
+    /// It was cut short when it joined by itself, and never comes to the end of it.
+    stuck: bool,
 }
 
 impl Client {
     fn joins(&self) -> bool {
-        !self.topics.is_empty()
+        !self.topics.is_empty() && !self.stuck
     }
 }
 
@@ -141,6 +143,21 @@ impl Group {
             }
     }
 
+    /// Whether a client is to join by itself, for the group has lost its slot.
+    pub fn is_lost(&self, slot: &str, life: Life) -> bool {
+        self.clients.get(&life).is_some_and(Client::joins) && !self.members.contains_key(slot)
+    }
+
+    /// Whether a client never comes to the end of joining.
+    pub fn is_stuck(&self, life: Life) -> bool {
+        self.clients.get(&life).is_some_and(|client| client.stuck)
+    }
+
+    /// The client of a process gets stuck where it would join by itself.
+    pub fn stick(&mut self, life: Life) {
+        *self.clients.entry(life).or_default() = Client { stuck: true, ..Client::default() };
+    }
+
     /// What a process hears when it asks its client; the second is whether it is fenced. With `hasty`, the client has gone to the
     /// next rebalance before its process heard of the last one's end; unless `soon`, what the client was told comes later.
     pub fn serve(&mut self, slot: &str, life: Life, hasty: bool, soon: bool) -> (Vec<Rebalance>, bool) {
@@ -186,6 +203,11 @@ impl Group {
         let given = |member: &Member| member.id == membership.member && member.assigned == *partitions;
         let confirmed = !self.rebalancing && self.members.values().any(given);
         confirmed.then(|| self.members.keys().cloned().collect())
+    }
+
+    /// Whether a process is a member.
+    pub fn has(&self, slot: &str, life: Life) -> bool {
+        self.members.get(slot).is_some_and(|member| member.life == life)
     }
 
     pub fn holds(&self, slot: &str) -> bool {

@@ -34,6 +34,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 use tributary_flow::log::Logged;
+use tributary_flow::platform::TaskStatus;
 use tributary_flow::{Node, Place, Task, Timestamp, TopicRef, partition_of};
 
 pub use disk::TaskStore;
@@ -267,10 +268,24 @@ impl Simulation {
     /// The state of a node in a partition, as a query would meet it; `None` while no process owns it.
     #[must_use]
     pub fn store(&self, node: &str, partition: u32) -> Option<&TaskStore> {
+        let (process, _, at) = self.owner(node, partition)?;
+        process.disks.get(at)
+    }
+
+    /// How far the task of that state has come in an input where its position does not tell, as its process told last.
+    #[must_use]
+    pub fn reached(&self, node: &str, partition: u32, topic: &str) -> u64 {
+        let Some((_, running, _)) = self.owner(node, partition) else { return 0 };
+        TaskStatus::reached_by(&running.local.status.borrow(), node, partition, topic)
+    }
+
+    /// The process that queries about a task would ask.
+    fn owner(&self, node: &str, partition: u32) -> Option<(&Process, &Running, TaskAt)> {
         self.processes.iter().find_map(|process| {
-            let owned = process.running.as_ref()?.local.owned.borrow();
+            let running = process.running.as_ref()?;
+            let owned = running.local.owned.borrow();
             let at = owned.iter().find(|(name, number)| *name == node && *number == partition)?;
-            process.disks.get(*at)
+            Some((process, running, *at))
         })
     }
 
@@ -285,8 +300,11 @@ impl Simulation {
     /// Tasks that are halted, each with its partition and the reason.
     #[must_use]
     pub fn halted(&self) -> Vec<(&'static str, u32, String)> {
+        let halted = |status: &TaskStatus| Some((status.node, status.partition, status.halted.clone()?));
         let running = self.processes.iter().filter_map(|process| process.running.as_ref());
-        running.flat_map(|running| running.local.halted.borrow().clone()).collect()
+        running
+            .flat_map(|running| running.local.status.borrow().iter().filter_map(halted).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Boundaries met so far: what [`Crash::At`] counts.

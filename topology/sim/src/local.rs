@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tributary_flow::log::Logged;
+use tributary_flow::platform::TaskStatus;
 use tributary_slot::{Step, TaskAt};
 
 use crate::cluster::Cluster;
@@ -65,7 +66,8 @@ pub(crate) struct Local {
     pub owned: RefCell<BTreeSet<TaskAt>>,
     /// It was told that nothing is its own any more.
     pub revoked: Cell<bool>,
-    pub halted: RefCell<Vec<(&'static str, u32, String)>>,
+    /// What it last told of its tasks.
+    pub status: RefCell<Vec<TaskStatus>>,
     /// Commits begun in this life.
     pub attempts: Cell<u64>,
     /// Boundaries since this commit began.
@@ -95,7 +97,7 @@ impl Local {
             skew: Cell::default(),
             owned: RefCell::default(),
             revoked: Cell::default(),
-            halted: RefCell::default(),
+            status: RefCell::default(),
             attempts: Cell::default(),
             boundary: Cell::default(),
             done: Cell::default(),

@@ -87,13 +87,18 @@ impl Simulation {
         self.cluster_mut().elapsed = next;
     }
 
-    /// Whether nothing is under way, and every partition of every node is run by someone who waits for something new.
+    /// Whether nothing is under way, everyone is in the group, and every partition of every node is run by someone who waits
+    /// for something new.
     fn is_quiet(&self) -> bool {
         let cluster = self.cluster();
+        let is_member = |process: &Process, life| {
+            self.options.hops == Hops::Owned || cluster.groups[process.group].has(&process.slot, life)
+        };
         let waits = |process: &Process| {
             !process.leaves
                 && process.running.as_ref().is_some_and(|running| {
-                    cluster.elapsed >= running.frozen
+                    is_member(process, running.local.life)
+                        && cluster.elapsed >= running.frozen
                         && cluster.elapsed >= running.local.cut.get()
                         && !running.local.changelogs.borrow_mut().has_any(cluster)
                         && matches!(running.local.wish.get(), Wish::Read(until) if until > cluster.elapsed)

@@ -50,14 +50,17 @@ impl World for Around {
         self.wait(Wish::Until(until)).await;
     }
 
-    async fn join(&self, _how: Join, topics: &[&'static str]) -> Result<(), Failed> {
+    async fn join(&self, how: Join, topics: &[&'static str]) -> Result<(), Failed> {
         self.wait(Wish::Turn).await;
         self.with(|cluster| {
             let mut topics = topics.to_vec();
             if topics.len() > 1 && cluster.strikes(Fault::Subscription, cluster.in_epoch) {
                 topics.remove(cluster.random.below(topics.len()));
             }
-            cluster.groups[self.local.group].join(&self.local.slot, self.local.life, &topics);
+            let (group, life) = (&mut cluster.groups[self.local.group], self.local.life);
+            if how == Join::Anew || !group.is_stuck(life) {
+                group.join(&self.local.slot, life, &topics);
+            }
         });
         Ok(())
     }
@@ -110,6 +113,15 @@ impl World for Around {
             }
             let hasty = cluster.groups[local.group].has_news(&local.slot, local.life)
                 && cluster.strikes(Fault::StaleAssignment, cluster.in_epoch);
+            if cluster.groups[local.group].is_lost(&local.slot, local.life)
+                && !cluster.faults.calm
+                && cluster.random.chance(1, 4)
+            {
+                cluster.groups[local.group].stick(local.life);
+                inputs.assign([]);
+                local.revoked.set(true);
+                return News { rebalances: vec![Rebalance::Revoked], fenced: false };
+            }
             let soon = cluster.random.chance(1, 2);
             let (rebalances, fenced) = cluster.groups[local.group].serve(&local.slot, local.life, hasty, soon);
             if !rebalances.is_empty() {
@@ -268,8 +280,7 @@ impl World for Around {
     }
 
     fn report(&self, status: Vec<TaskStatus>, _standby_lag: Option<u64>) {
-        let halted = |status: TaskStatus| Some((status.node, status.partition, status.halted?));
-        self.local.halted.replace(status.into_iter().filter_map(halted).collect());
+        self.local.status.replace(status);
     }
 
     fn committed(&self, _took: Duration) {

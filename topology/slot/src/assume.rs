@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tributary_flow::{Engine, Foresight};
 
-use crate::slot::{Owned, REPORT};
+use crate::slot::Owned;
+use crate::status::REPORT;
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
 
 impl<W: World> Slot<W> {
@@ -50,9 +51,21 @@ impl<W: World> Slot<W> {
         let reported = self.world.elapsed().saturating_sub(REPORT);
         let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
         tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
-        let apart = None;
-        self.owned =
-            Some(Owned { engine, apart, foresight, rows, later, lineages, records, read, targets, sent, reported });
+        let (apart, further) = (None, false);
+        self.owned = Some(Owned {
+            engine,
+            apart,
+            foresight,
+            rows,
+            later,
+            lineages,
+            records,
+            read,
+            targets,
+            sent,
+            reported,
+            further,
+        });
         self.report();
         Ok(())
     }

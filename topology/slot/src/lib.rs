@@ -30,6 +30,7 @@ mod restore;
 mod row;
 mod slot;
 mod standby;
+mod status;
 mod views;
 mod world;
 

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tributary_flow::platform::TaskStatus;
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
 use crate::standby::Standby;
@@ -14,9 +13,7 @@ use crate::{Failure, InputAt, Partitions, Row, TaskAt, Trouble};
 
 /// Longest wait for something to read: how soon a stop is noticed.
 const IDLE: Duration = Duration::from_millis(100);
-/// How often the tasks' state is told.
-pub(crate) const REPORT: Duration = Duration::from_millis(200);
-/// For how many sessions nothing may run before the group is joined again, and how often.
+/// For how many sessions nothing may run before the group is joined again, and how often by a member that has nothing.
 const IDLE_SESSIONS: u32 = 2;
 const REJOINS: u32 = 10;
 /// After how many sessions, and a second, a member without a heartbeat is certainly gone.
@@ -103,6 +100,8 @@ pub(crate) struct Owned {
     /// Offsets of the group, as last committed.
     pub sent: BTreeMap<InputAt, u64>,
     pub reported: Duration,
+    /// Whether an end was met, further on than before, and it was not told since.
+    pub further: bool,
 }
 
 impl<W: World> Slot<W> {
@@ -205,6 +204,10 @@ impl<W: World> Slot<W> {
         self.epoch(&inputs, caught_up).await?;
         let worked = (!inputs.is_empty()).then(|| self.world.elapsed() - begun);
         self.stand_by(worked).await?;
+        // Whoever waits for a view to be at an end need not wait longer, where there is nothing else to do.
+        if inputs.is_empty() && self.owned.as_mut().is_some_and(|owned| std::mem::take(&mut owned.further)) {
+            self.tell();
+        }
         self.report();
         Ok(())
     }
@@ -216,7 +219,8 @@ impl<W: World> Slot<W> {
         let (now, state) = (self.world.wall(), self.world.state());
         let due = self.owned.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
-        let idle = if self.busy { Duration::ZERO } else { IDLE };
+        let pressed = self.busy || self.owned.as_ref().is_some_and(|owned| owned.further);
+        let idle = if pressed { Duration::ZERO } else { IDLE };
         let wait = due.map_or(idle, |due| until(due).min(idle));
         let (topics, mut owned) = (&self.inputs, self.owned.as_mut());
         // What was too much for one transaction is tried in smaller ones.
@@ -233,7 +237,7 @@ impl<W: World> Slot<W> {
             Met::End { topic, partition, offset } => {
                 if let (Some(topic), Some(owned)) = (topics.get(topic), &mut owned) {
                     let at = (topic.name, partition);
-                    owned.read.insert(at, offset);
+                    owned.further |= owned.read.insert(at, offset) != Some(offset);
                     let last = owned.records.get(&at).copied().unwrap_or(offset);
                     owned.foresight.met_end(topic, partition, last.min(offset)..offset);
                 }
@@ -302,17 +306,22 @@ impl<W: World> Slot<W> {
 
     /// Joins the group again where nothing runs for long: a coordinator or a client that has just come up may have known
     /// only some of the topics, or have given a restarted member what its predecessor had, and neither is told again. A
-    /// bounded number of times, for a member more than there are partitions rightly runs nothing.
+    /// bounded number of times, for a member more than there are partitions rightly runs nothing. Whoever is no member
+    /// joins until it is one, from the second time on with another client: one whose joining was cut short by a coordinator
+    /// that stood still may never come to the end of it (librdkafka 2.12).
     async fn join_again_if_idle(&mut self) -> Result<(), Trouble> {
         let now = self.world.elapsed();
         if self.owned.as_ref().is_some_and(|owned| owned.engine.tasks().next().is_some()) {
             self.idle = (now, 0);
-        } else if now - self.idle.0 > self.options.session * IDLE_SESSIONS && self.idle.1 < REJOINS {
-            self.idle = (now, self.idle.1 + 1);
+        } else if now - self.idle.0 > self.options.session * IDLE_SESSIONS
+            && (self.assigned.is_none() || self.idle.1 < REJOINS)
+        {
+            let how = if self.assigned.is_none() && self.idle.1 > 0 { Join::Anew } else { Join::Again };
+            self.idle = (now, self.idle.1.saturating_add(1));
             let assigned = self.assigned.as_ref().map(|(partitions, _)| partitions.len());
-            tracing::warn!(?assigned, attempt = self.idle.1, "nothing runs: joining the group again");
+            tracing::warn!(?assigned, ?how, attempt = self.idle.1, "nothing runs: joining the group again");
             self.let_go();
-            self.join(Join::Again).await?;
+            self.join(how).await?;
         }
         Ok(())
     }
@@ -325,38 +334,6 @@ impl<W: World> Slot<W> {
         if self.owned.take().is_some() {
             self.idle.0 = self.world.elapsed(); // Until now something ran, however long the last call took.
         }
-    }
-
-    pub(crate) fn report(&mut self) {
-        let (world, Some(owned)) = (&self.world, &mut self.owned) else { return };
-        if world.elapsed() - owned.reported < REPORT {
-            return;
-        }
-        owned.reported = world.elapsed();
-        let lag = |read: &BTreeMap<InputAt, u64>, node: &Node, partition| {
-            let behind = node.inputs.iter().map(|topic| {
-                let end = world.known_end(topic.name, partition).unwrap_or(0);
-                end.saturating_sub(read.get(&(topic.name, partition)).copied().unwrap_or(0))
-            });
-            behind.sum()
-        };
-        let apart = owned.apart.as_ref().map(|apart| (&apart.engine, &apart.read));
-        let running = std::iter::once((&owned.engine, &owned.read)).chain(apart);
-        let running = running.flat_map(|(engine, read)| engine.tasks().map(move |task| (task, read)));
-        let running = running
-            .map(|((task, halted), read)| TaskStatus::of(task, halted, lag(read, task.node(), task.partition())));
-        let later = owned.later.iter().map(|at| TaskStatus {
-            node: at.0,
-            partition: at.1,
-            halted: None,
-            restoring: true,
-            // Before it is known how much there is, it is something.
-            lag: self.standby.as_ref().map_or(1, |standby| standby.left(at)),
-            counters: Default::default(),
-        });
-        let known = |(node, partition): &TaskAt| world.known_end(&self.topics[node].changelog, *partition);
-        let standby = self.standby.as_ref().filter(|_| owned.later.is_empty());
-        world.report(running.chain(later).collect(), standby.and_then(|standby| standby.lag(known)));
     }
 }
 

@@ -144,7 +144,7 @@ mod tests {
         fn tasks(&self) -> Vec<TaskStatus> {
             Vec::new()
         }
-        fn range(&self, _: &str, _: u32) -> Option<std::ops::Range<u64>> {
+        fn ends(&self, _: &[&str], _: u32) -> Option<Vec<u64>> {
             None
         }
     }

@@ -135,4 +135,8 @@ impl States for Simulation {
         }
         Ok(store.is_some())
     }
+
+    fn reached(&self, node: &'static Node, partition: u32, topic: &str) -> u64 {
+        Simulation::reached(self, node.name, partition, topic)
+    }
 }

@@ -38,6 +38,11 @@ mod verdict;
 pub trait States {
     /// Runs `read` over the state of a task; false where it is not here.
     fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool>;
+
+    /// How far a task has come in an input where its position does not tell, as [`tributary_flow::Platform::reached`].
+    fn reached(&self, _node: &'static Node, _partition: u32, _topic: &str) -> u64 {
+        0
+    }
 }
 
 /// An audit under way.

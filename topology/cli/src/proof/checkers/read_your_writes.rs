@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use tributary_flow::{Log, LogError, Node, Place, Reader, partition_of};
+use tributary_flow::{Node, Place, Reader, partition_of};
 use tributary_graph::{TRANSACTIONS_EVENTS, account_view, transaction_view};
 use tributary_query_api::views::outcome::Outcomes;
 use tributary_query_api::views::transaction::Transaction;
@@ -68,40 +68,22 @@ impl ReadYourWrites {
         for view in VIEWS {
             for partition in 0..self.partitions {
                 let Some(pending) = self.pending.get_mut(&(view.name, partition)) else { continue };
-                let mut positions = Ok(HashMap::new());
                 seen.states.with_state(view, partition, &mut |store| {
                     let reader = Reader::new(store);
-                    positions = reached(seen.log, view, partition, reader);
-                    let Ok(positions) = &positions else { return };
+                    let reached = |topic: &str| reader.position(topic).max(seen.states.reached(view, partition, topic));
+                    let positions = view.inputs.iter().map(|topic| (topic.name, reached(topic.name))).collect();
                     pending.retain(|write| {
-                        let passed = write.is_passed(positions);
+                        let passed = write.is_passed(&positions);
                         if passed {
                             found.0.extend(write.missing(reader, view.name));
                         }
                         !passed
                     });
                 })?;
-                positions?;
             }
         }
         Ok(())
     }
-}
-
-/// How far a view has come in each of its topics: a log may end in offsets that hold no records, which no reader passes.
-fn reached(
-    log: &dyn Log,
-    view: &'static Node,
-    partition: u32,
-    reader: Reader<'_>,
-) -> Result<HashMap<&'static str, u64>, LogError> {
-    let reached = view.inputs.iter().map(|topic| {
-        let position = reader.position(topic.name);
-        let next = log.read(topic.name, partition, position, 1)?.first().map(|record| record.offset);
-        let end = log.range(topic.name, partition)?.end;
-        Ok((topic.name, next.unwrap_or(end).max(position)))
-    });
-    reached.collect()
 }
 
 impl Write {

@@ -1,0 +1,76 @@
+//! Read your writes over HTTP on a real Kafka, whose partitions end in markers that no position passes: a read that carries
+//! the position of any answer shows what was answered; at once, when all is at rest, and after a restart.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tributary_cli::config::Config;
+use tributary_cli::kafka::{apply, run};
+use tributary_cli::managed::kafka::{Kafka, Lifetime, Options};
+use tributary_cli::up::serve;
+use tributary_graph::NODES;
+use tributary_tests::api::Api;
+
+const PARTITIONS: u32 = 3;
+const PAYMENTS: u32 = 5;
+
+/// Everything that can be asked with a position, after `paid` payments of ten to alice.
+fn shows(api: &Api, position: &str, paid: u32) -> Result<()> {
+    let sum = format!("{}.00", paid * 10);
+    let shown = |path: &str, pointer: &str| {
+        let (status, found) = api.get(&format!("{path}?position={position}"))?;
+        ensure!(status == 200, "{path} is {status} {found}");
+        ensure!(found.pointer(pointer).is_some_and(|found| found == &sum), "{path} shows no {sum}: {found}");
+        Ok(())
+    };
+    shown("/accounts/alice/balance", "/balance/amount")?;
+    shown("/accounts/alice", "/posted")?;
+    shown("/ledger/trial-balance", "/currencies/0/debit")
+}
+
+fn story(config: &Config) -> Result<()> {
+    let with = |act: &mut dyn FnMut(&Api) -> Result<()>| {
+        serve(
+            config,
+            || run(config, &|_| true),
+            |_, url| {
+                let api = Api::new(url);
+                let all = NODES.len() * PARTITIONS as usize;
+                api.until("every task runs", |_, health| {
+                    health["tasks"].as_array().is_some_and(|tasks| tasks.len() == all)
+                })?;
+                act(&api).map(|()| false)
+            },
+        )
+    };
+    let mut positions = Vec::new();
+    with(&mut |api| {
+        ensure!(api.open("alice", "20s")?.status == 201, "alice is opened");
+        for paid in 1..=PAYMENTS {
+            let written = api.pay(&format!("pay-{paid}"), "world:EUR", "alice", "10", "20s")?;
+            ensure!(written.is_completed(), "{} {}", written.status, written.document);
+            let position = written.position.context("no position")?;
+            shows(api, &position, paid).with_context(|| format!("at once, payment {paid}"))?;
+            positions.push(position);
+        }
+        // By now all ends are known with the last markers, and nothing else will be committed.
+        std::thread::sleep(Duration::from_secs(2));
+        positions.iter().try_for_each(|position| shows(api, position, PAYMENTS)).context("at rest")
+    })?;
+    with(&mut |api| positions.iter().try_for_each(|position| shows(api, position, PAYMENTS)).context("started again"))
+}
+
+#[test]
+fn a_read_that_carries_the_position_of_an_answer_shows_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let kafka = Kafka::start(Options::new(folder.path().join("kafka"))?.lifetime(Lifetime::Minutes))?;
+    let config = Config {
+        brokers: Some(kafka.bootstrap.clone()),
+        data: folder.path().to_owned(),
+        http: "127.0.0.1:0".into(),
+        partitions: PARTITIONS,
+        ..Config::default()
+    };
+    apply(&config, 1)?;
+    story(&config)
+}
