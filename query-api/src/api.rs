@@ -7,11 +7,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Query;
 use axum::http::StatusCode;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tributary_flow::platform::SubmitError;
 use tributary_flow::{CommandHeader, Node, Place, Platform, Reader, partition_of, task::Registry};
+use tributary_graph::TOPICS;
 
 use crate::command::Command;
 use crate::ledger::TrialBalances;
@@ -24,6 +26,8 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const RESTORING: &str = "restoring";
 /// The code of a problem that another process does not have.
 pub(crate) const NOT_OWNED: &str = "not_owned";
+/// The code of a problem that is over once this process runs something.
+pub(crate) const NOTHING_RUNS: &str = "nothing_runs";
 /// How long a read waits for the position that it was given.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(5);
 
@@ -90,6 +94,10 @@ impl Api {
                 let detail = format!("{node}[{partition}] is being restored, {left} records are left; ask again");
                 Problem::unavailable(RESTORING, detail)
             }
+            None if tasks.is_empty() => {
+                let detail = "this process runs nothing at this time, for it is about to join the others or none of the partitions is its own; ask again, or another";
+                Problem::unavailable(NOTHING_RUNS, detail)
+            }
             None => {
                 let detail = format!("this process does not hold {}[{partition}]; ask the one that does", node.name);
                 Problem::new(StatusCode::MISDIRECTED_REQUEST, NOT_OWNED, detail)
@@ -136,21 +144,27 @@ impl Api {
 
     /// Waits until the view of `node` in `partition` is past the position that the caller has seen.
     ///
-    /// The position is a place in one topic. Where the view reads that very partition, its own position decides.
-    /// Elsewhere the place is only a time: whatever was written before it lies before the ends of the view's inputs now.
+    /// The position is a place in one topic. Where the view reads that very partition, it must have applied what lies there.
+    /// To all other inputs the place is only a time: what was written before it lies before their ends now, and what
+    /// followed from it may have been written with it.
     ///
     /// # Errors
-    /// The view does not get there in time.
+    /// The view does not get there in time, or there is no such place.
     pub async fn refresh(self: &Arc<Self>, node: &'static Node, partition: u32, fresh: &Fresh) -> Result<(), Problem> {
         let Some(place) = &fresh.0 else { return Ok(()) };
-        let direct = place.partition == partition && node.inputs.iter().any(|topic| topic.name == place.topic);
+        if place.partition >= self.platform.partitions() || !TOPICS.iter().any(|topic| topic.name == place.topic) {
+            return Err(token::no_position());
+        }
         let until = Instant::now() + FRESHNESS_WAIT;
-        let reached = if direct {
-            let topic = node.inputs.iter().find(|topic| topic.name == place.topic).map_or("", |topic| topic.name);
-            self.pass(node, partition, topic, place.offset, until).await?
-        } else {
-            let inputs = node.inputs.iter().map(|topic| topic.name).collect();
-            self.reach(node, partition, inputs, until).await?
+        let is_place = |topic: &str| place.partition == partition && place.topic == topic;
+        let (there, others): (Vec<_>, _) =
+            node.inputs.iter().map(|topic| topic.name).partition(|topic| is_place(topic));
+        let reached = match self.ends(others, partition, until).await {
+            Some(mut goals) => {
+                goals.extend(there.into_iter().map(|topic| (topic, place.offset.saturating_add(1))));
+                self.reach(node, partition, goals, until).await?
+            }
+            None => false,
         };
         let late = || {
             let detail = format!("{}[{partition}] has not reached the position yet; ask again", node.name);
@@ -162,34 +176,28 @@ impl Api {
         if reached { Ok(()) } else { Err(late()) }
     }
 
-    /// Waits until a task has applied the record at `offset` of `topic`; false where the time is up.
-    pub async fn pass(
-        self: &Arc<Self>,
-        node: &'static Node,
+    /// Where these topics end now; nothing where the log does not tell in time.
+    pub async fn ends(
+        &self,
+        topics: Vec<&'static str>,
         partition: u32,
-        topic: &'static str,
-        offset: u64,
         until: Instant,
-    ) -> Result<bool, Problem> {
-        let passed = self.wait(until, || async move {
-            Ok(self.read(node, partition, move |reader| reader.position(topic) > offset).await?.then_some(()))
-        });
-        Ok(passed.await?.is_some())
+    ) -> Option<Vec<(&'static str, u64)>> {
+        let (told, ends) = oneshot::channel();
+        self.platform.ends(&topics, partition, Box::new(move |ends| drop(told.send(ends))));
+        let ends = tokio::time::timeout_at(until, ends).await.ok()?.ok()??;
+        Some(topics.into_iter().zip(ends).collect())
     }
 
-    /// Waits until a task has applied everything that these inputs of it hold by now; false where the time is up, or the log
-    /// does not tell where they end.
+    /// Waits until a task has applied everything below these offsets of its inputs; false where the time is up.
     pub async fn reach(
         self: &Arc<Self>,
         node: &'static Node,
         partition: u32,
-        inputs: Vec<&'static str>,
+        goals: Vec<(&'static str, u64)>,
         until: Instant,
     ) -> Result<bool, Problem> {
-        let (api, topics) = (Arc::clone(self), inputs.clone());
-        let asked = tokio::task::spawn_blocking(move || api.platform.ends(&topics, partition)).await;
-        let Some(ends) = asked.ok().flatten() else { return Ok(false) };
-        let goals: Arc<[_]> = inputs.into_iter().zip(ends).collect();
+        let goals: Arc<[_]> = goals.into();
         let reached = self.wait(until, || {
             let (api, goals) = (Arc::clone(self), Arc::clone(&goals));
             // What is told before the state is looked at is in it.
@@ -247,7 +255,8 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Fresh {
     async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Problem> {
         // What is no text is no position either, and must not be passed over.
         let header = parts.headers.get(token::POSITION).map(|value| value.to_str().unwrap_or_default());
-        let query = parts.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("position="));
+        let query: Query<Vec<(String, String)>> = Query::try_from_uri(&parts.uri).unwrap_or_default();
+        let query = query.0.iter().find(|(name, _)| name == "position").map(|(_, token)| token.as_str());
         header.or(query).map(token::read_position).transpose().map(Fresh)
     }
 }

@@ -26,7 +26,13 @@ pub fn read_position(token: &str) -> Result<Place, Problem> {
         let [topic, partition, offset] = <[String; 3]>::try_from(parts).ok()?;
         Some(Place { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
     });
-    place.ok_or_else(|| Problem::bad_request("bad_position", "position", "the position is none that an answer carried"))
+    place.ok_or_else(no_position)
+}
+
+/// The problem of a position that no answer carried.
+#[must_use]
+pub fn no_position() -> Problem {
+    Problem::bad_request("bad_position", "position", "the position is none that an answer carried")
 }
 
 /// The cursor after a row of the list `list`.

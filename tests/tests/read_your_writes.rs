@@ -1,5 +1,6 @@
 //! Read your writes over HTTP on a real Kafka, whose partitions end in markers that no position passes: a read that carries
-//! the position of any answer shows what was answered; at once, when all is at rest, and after a restart.
+//! the position of any answer shows what was answered, and what was written with it to other topics; at once, when all is
+//! at rest, and after a restart.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tributary_graph::NODES;
 use tributary_tests::api::Api;
 
 const PARTITIONS: u32 = 3;
-const PAYMENTS: u32 = 5;
+const PAYMENTS: u32 = 20;
 
 /// Everything that can be asked with a position, after `paid` payments of ten to alice.
 fn shows(api: &Api, position: &str, paid: u32) -> Result<()> {
@@ -26,6 +27,15 @@ fn shows(api: &Api, position: &str, paid: u32) -> Result<()> {
     shown("/accounts/alice/balance", "/balance/amount")?;
     shown("/accounts/alice", "/posted")?;
     shown("/ledger/trial-balance", "/currencies/0/debit")
+}
+
+/// The journal has what a payment booked.
+fn is_booked(api: &Api, position: &str, payment: &str) -> Result<()> {
+    let (status, found) = api.get(&format!("/ledger/journal/{payment}?position={position}"))?;
+    ensure!(status == 200, "the journal of {payment} is {status} {found}");
+    let records = found.as_array().or_else(|| found.pointer("/items").and_then(|items| items.as_array()));
+    ensure!(records.is_some_and(|records| records.len() == 1), "the journal of {payment} is {found}");
+    Ok(())
 }
 
 fn story(config: &Config) -> Result<()> {
@@ -47,9 +57,11 @@ fn story(config: &Config) -> Result<()> {
     with(&mut |api| {
         ensure!(api.open("alice", "20s")?.status == 201, "alice is opened");
         for paid in 1..=PAYMENTS {
-            let written = api.pay(&format!("pay-{paid}"), "world:EUR", "alice", "10", "20s")?;
+            let payment = format!("pay-{paid}");
+            let written = api.pay(&payment, "world:EUR", "alice", "10", "20s")?;
             ensure!(written.is_completed(), "{} {}", written.status, written.document);
             let position = written.position.context("no position")?;
+            is_booked(api, &position, &payment).with_context(|| format!("at once, payment {paid}"))?;
             shows(api, &position, paid).with_context(|| format!("at once, payment {paid}"))?;
             positions.push(position);
         }
@@ -60,8 +72,7 @@ fn story(config: &Config) -> Result<()> {
     with(&mut |api| positions.iter().try_for_each(|position| shows(api, position, PAYMENTS)).context("started again"))
 }
 
-#[test]
-fn a_read_that_carries_the_position_of_an_answer_shows_it() -> Result<()> {
+fn with(fuse: bool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let kafka = Kafka::start(Options::new(folder.path().join("kafka"))?.lifetime(Lifetime::Minutes))?;
     let config = Config {
@@ -69,8 +80,20 @@ fn a_read_that_carries_the_position_of_an_answer_shows_it() -> Result<()> {
         data: folder.path().to_owned(),
         http: "127.0.0.1:0".into(),
         partitions: PARTITIONS,
+        fuse,
         ..Config::default()
     };
     apply(&config, 1)?;
     story(&config)
+}
+
+#[test]
+fn a_read_that_carries_the_position_of_an_answer_shows_it() -> Result<()> {
+    with(true)
+}
+
+/// Where every hop is a transaction of its own, what follows from an answer comes after it.
+#[test]
+fn a_read_that_carries_a_position_shows_it_where_hops_are_apart() -> Result<()> {
+    with(false)
 }

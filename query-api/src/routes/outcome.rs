@@ -16,7 +16,7 @@ use tributary_graph as graph;
 
 use super::Shared;
 use crate::answer::{AccountAnswer, TransactionAnswer};
-use crate::api::{NOT_OWNED, RESTORING};
+use crate::api::{NOT_OWNED, NOTHING_RUNS, RESTORING};
 use crate::command::{Command, CommandBody};
 use crate::problem::Problem;
 use crate::views::account::{self, Account};
@@ -47,7 +47,7 @@ pub(super) async fn wait(
 ) -> Result<Option<Settled>, Problem> {
     match settled(api, command, place, until).await {
         // It is taken and will be decided all the same: that it cannot be told here, or not yet, is no failure of the command.
-        Err(problem) if [RESTORING, NOT_OWNED].contains(&problem.document().code.as_str()) => Ok(None),
+        Err(problem) if [RESTORING, NOT_OWNED, NOTHING_RUNS].contains(&problem.document().code.as_str()) => Ok(None),
         settled => settled,
     }
 }
@@ -73,14 +73,18 @@ async fn settled(api: &Shared, command: &Command, place: &Place, until: Instant)
 async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) -> Result<bool, Problem> {
     let partition = api.partition(command.body.key());
     let topic = command.answered_on().name;
-    match api.pass(command.guard(), partition, command.topic.name, place.offset, until).await {
+    let guarded = vec![(command.topic.name, place.offset + 1)];
+    match api.reach(command.guard(), partition, guarded, until).await {
         Ok(true) => {}
         Ok(false) => return Ok(false),
         // Another process decides: its answer is here, so it has met the id.
-        Err(problem) if problem.document().code == NOT_OWNED => {}
+        Err(problem) if [NOT_OWNED, NOTHING_RUNS].contains(&problem.document().code.as_str()) => {}
         Err(problem) => return Err(problem),
     }
-    api.reach(view(command), partition, vec![topic], until).await
+    match api.ends(vec![topic], partition, until).await {
+        Some(ends) => api.reach(view(command), partition, ends, until).await,
+        None => Ok(false),
+    }
 }
 
 /// The view that tells what becomes of a command.

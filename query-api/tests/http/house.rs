@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tributary_account::AccountProcessor;
 use tributary_embedded::{Embedded, Options};
-use tributary_flow::platform::{Done, TaskStatus};
+use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::task::{Registry, TranslateError};
 use tributary_flow::{Node, Platform, ProcessorTask, Setup, Store, Task, TopicRef};
 use tributary_ledger::LedgerProcessor;
@@ -57,8 +57,8 @@ impl Platform for AllBut {
         tasks
     }
 
-    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
-        self.platform.ends(topics, partition)
+    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
+        self.platform.ends(topics, partition, told);
     }
 }
 

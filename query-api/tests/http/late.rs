@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use serde_json::json;
-use tributary_flow::platform::{Done, TaskStatus};
+use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::{MemoryStore, Node, Platform, Store, TopicRef};
-use tributary_graph::{account_view, transaction_view};
+use tributary_graph::{LEDGER_JOURNAL, account_view, transaction_view};
 
 use crate::house::{House, PARTITIONS, transfer};
 
@@ -87,9 +87,67 @@ impl Platform for Late {
         self.platform.tasks()
     }
 
-    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
-        self.platform.ends(topics, partition)
+    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
+        self.platform.ends(topics, partition, told);
     }
+}
+
+/// A platform whose views have read nothing of the ledger's journal, by their positions.
+struct Unbooked(Arc<dyn Platform>);
+
+struct Hidden<'a>(&'a dyn Store);
+
+impl Store for Hidden<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key).filter(|_| !key.ends_with(LEDGER_JOURNAL.name.as_bytes()))
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut tributary_flow::store::Visit<'_>) {
+        self.0.scan(from, to, reverse, visit);
+    }
+}
+
+impl Platform for Unbooked {
+    fn driver(&self) -> &'static str {
+        self.0.driver()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.0.partitions()
+    }
+
+    fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done) {
+        self.0.submit(topic, key, value, done);
+    }
+
+    fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
+        self.0.read(node, partition, &mut |store| read(&Hidden(store)))
+    }
+
+    fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>) {
+        self.0.on_commit(news);
+    }
+
+    fn tasks(&self) -> Vec<TaskStatus> {
+        self.0.tasks()
+    }
+
+    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
+        self.0.ends(topics, partition, told);
+    }
+}
+
+#[test]
+fn a_view_that_has_the_position_and_not_what_was_written_with_it_is_waited_for() {
+    let house = House::open_as(|platform| Arc::new(Unbooked(platform)));
+    house.open_account("alice");
+    let paid = house.fund("t1", "alice", "10");
+    let position = paid.position.clone().unwrap();
+    paid.is(201);
+    // The position is one of the transaction's own topic and partition; what it led to in the ledger is not.
+    let late = house.get_at("/ledger/journal/t1", &position).is(503);
+    assert_eq!(late["code"], "not_fresh", "{late}");
+    house.get("/ledger/journal/t1").is(200);
 }
 
 #[test]

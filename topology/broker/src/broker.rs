@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tributary_flow::platform::{Done, TaskStatus};
+use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Reader, Store, Task, TopicRef};
 use tributary_slot::{At, Failed, Failure};
 
@@ -227,8 +227,8 @@ impl Platform for Broker {
         self.shared.standby_lag()
     }
 
-    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
-        self.ends.now(topics, partition)
+    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
+        self.ends.now(topics, partition, told);
     }
 
     fn reached(&self, node: &'static Node, partition: u32, topic: &str) -> u64 {

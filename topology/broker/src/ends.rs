@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tributary_flow::platform::Told;
 use tributary_slot::{At, Bounds, Failed};
 
 use crate::native::Consumer;
@@ -26,36 +27,44 @@ pub(crate) struct Ends {
     watched: BTreeSet<At>,
     known: RwLock<BTreeMap<At, u64>>,
     questions: Mutex<Questions>,
-    told: Condvar,
+    news: Condvar,
 }
 
 /// Who asks while a question is under way shares the next one, so that a thousand who ask are no more work than a few.
 #[derive(Default)]
 struct Questions {
     wanted: BTreeSet<At>,
-    /// How many questions were begun.
+    waiting: Vec<Waiting>,
+    /// How many were begun.
     begun: u64,
-    /// The last that was answered.
-    answered: u64,
     /// When all ends were asked for.
     all: Option<Instant>,
+}
+
+/// Somebody who asked.
+struct Waiting {
+    places: Vec<At>,
+    since: Instant,
+    /// How many questions had been begun: the answer to any later one will do.
+    begun: u64,
+    told: Told,
 }
 
 impl Ends {
     pub fn new(brokers: &str, passed: &Settings, watched: BTreeSet<At>) -> Result<Self, Failed> {
         let client = Mutex::new(Consumer::new(&settings::reader(brokers, passed, "read_uncommitted"))?);
-        let (known, questions, told) = Default::default();
-        Ok(Ends { client, watched, known, questions, told })
+        let (known, questions, news) = Default::default();
+        Ok(Ends { client, watched, known, questions, news })
     }
 
     /// Waits for a question, or for the time to ask for everything watched, and has it answered. What is not answered is
-    /// asked again with the next.
+    /// asked again with the next, as long as somebody waits.
     pub fn serve(&self) -> Result<(), Failed> {
         let until =
             |questions: &Questions| questions.all.map_or(Duration::ZERO, |all| REFRESH.saturating_sub(all.elapsed()));
         let questions = self.questions();
         let wait = until(&questions);
-        let waited = self.told.wait_timeout_while(questions, wait, |questions| questions.wanted.is_empty());
+        let waited = self.news.wait_timeout_while(questions, wait, |questions| questions.wanted.is_empty());
         let mut questions = waited.unwrap_or_else(PoisonError::into_inner).0;
         if until(&questions).is_zero() {
             questions.wanted.extend(self.watched.iter().cloned());
@@ -67,30 +76,38 @@ impl Ends {
         drop(questions);
         let asked = ends(&self.client(), wanted.iter());
         let mut questions = self.questions();
-        match asked {
+        let is_over = |waiting: &mut Waiting| match &asked {
+            Ok(_) => waiting.begun < number,
+            Err(_) => waiting.since.elapsed() >= BOUND,
+        };
+        let over: Vec<Waiting> = questions.waiting.extract_if(.., is_over).collect();
+        let asked = match asked {
             Ok(found) => {
                 self.known.write().unwrap_or_else(PoisonError::into_inner).extend(found);
-                questions.answered = number;
-                drop(questions);
-                self.told.notify_all();
                 Ok(())
             }
             Err(failed) => {
                 questions.wanted.extend(wanted);
                 Err(failed)
             }
+        };
+        drop(questions);
+        for Waiting { places, told, .. } in over {
+            let known = |(topic, partition): &At| self.known(topic, *partition).filter(|_| asked.is_ok());
+            told(places.iter().map(known).collect());
         }
+        asked
     }
 
-    /// The ends of these topics in a partition, as they were after this was called; nothing where nobody answers in time.
-    pub fn now(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+    /// Asks for the ends of these topics in a partition, as they are after this was called.
+    pub fn now(&self, topics: &[&str], partition: u32, told: Told) {
+        let places: Vec<At> = topics.iter().map(|topic| ((*topic).to_owned(), partition)).collect();
         let mut questions = self.questions();
-        questions.wanted.extend(topics.iter().map(|topic| ((*topic).to_owned(), partition)));
-        let before = questions.begun;
-        self.told.notify_all();
-        let waited = self.told.wait_timeout_while(questions, BOUND, |questions| questions.answered <= before);
-        let answered = waited.unwrap_or_else(PoisonError::into_inner).0.answered > before;
-        topics.iter().map(|topic| self.known(topic, partition).filter(|_| answered)).collect()
+        questions.wanted.extend(places.iter().cloned());
+        let begun = questions.begun;
+        questions.waiting.push(Waiting { places, since: Instant::now(), begun, told });
+        drop(questions);
+        self.news.notify_all();
     }
 
     /// First offsets and ends, asked now.

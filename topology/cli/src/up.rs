@@ -1,5 +1,6 @@
 //! `up`: the whole graph in one process with its API, on the embedded driver or on Kafka; runs until it is told to stop.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,14 +83,20 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
         bail!("{folder} holds the data of a driver on Kafka: choose another folder with --data, or give --kafka");
     }
     // Kept to the end: dropped, it stops the servers it started.
-    let managed =
-        if args.kafka { Some(kafka::Managed::start(config, args.kafka_port, args.registry_port)?) } else { None };
-    let config = managed.as_ref().map_or(config, |managed| &managed.config);
-    let start = || match &config.brokers {
-        Some(_) => kafka::run(config, &|_| true),
-        None => embedded(config),
+    let managed = OnceCell::new();
+    let settings = || managed.get().map_or(config, |managed: &kafka::Managed| &managed.config);
+    let start = || {
+        if args.kafka {
+            let started = kafka::Managed::start(config, args.kafka_port, args.registry_port)?;
+            managed.get_or_init(|| started);
+        }
+        match settings().brokers {
+            Some(_) => kafka::run(settings(), &|_| true),
+            None => embedded(config),
+        }
     };
     serve(config, start, |running, url| {
+        let config = settings();
         wait_for_tasks(running)?;
         println!("Tributary is up in {:.1?}: {url}", started.elapsed());
         if running.platform.tasks().is_empty() {
@@ -99,10 +106,7 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
             "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
             driver => {
                 let brokers = || format!("brokers {}", config.brokers.as_deref().unwrap_or_default());
-                println!(
-                    "Driver {driver}: {}",
-                    managed.as_ref().map_or_else(brokers, |managed| managed.summary.clone())
-                );
+                println!("Driver {driver}: {}", managed.get().map_or_else(brokers, |managed| managed.summary.clone()));
                 let at = config.brokers.as_deref().unwrap_or_default();
                 println!("Audit it with: tributary --brokers {at} --data {} verify", config.data.display());
             }

@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rocksdb::WriteBatch;
 use tributary_flow::log::{Log, LogError, Logged};
-use tributary_flow::platform::{Done, SubmitError, TaskStatus};
+use tributary_flow::platform::{Done, SubmitError, TaskStatus, Told};
 use tributary_flow::store::{Store, prefix_end};
 use tributary_flow::{Engine, Node, Platform, Reader, Task, TopicRef, partition_of};
 
@@ -233,9 +233,9 @@ impl Platform for Embedded {
         tasks.map(|status| TaskStatus { lag: self.lag(&status), ..status }).collect()
     }
 
-    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>> {
+    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
         let end = |topic: &&str| Some(self.shared.base.range(topic, partition).ok()?.end);
-        topics.iter().map(end).collect()
+        told(topics.iter().map(end).collect());
     }
 }
 

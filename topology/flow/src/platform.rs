@@ -18,6 +18,9 @@ pub struct Place {
 /// Called once, when a command is durable or certainly refused; on any thread.
 pub type Done = Box<dyn FnOnce(Result<Place, SubmitError>) + Send>;
 
+/// Called once with ends, or with nothing where the log did not tell them in time; on any thread.
+pub type Told = Box<dyn FnOnce(Option<Vec<u64>>) + Send>;
+
 /// Why a command was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
@@ -107,9 +110,8 @@ pub trait Platform: Send + Sync {
         None
     }
 
-    /// Ends of these topics in a partition, behind everything that was written before the call: it may wait for the log, some
-    /// seconds at most. Nothing where the log does not tell.
-    fn ends(&self, topics: &[&str], partition: u32) -> Option<Vec<u64>>;
+    /// Asks for the ends of these topics in a partition, behind everything that was written before the call.
+    fn ends(&self, topics: &[&str], partition: u32, told: Told);
 
     /// How far a task has come in an input where its position does not tell, as [`TaskStatus::reached`]: a log may end in
     /// offsets that hold no record, which no position passes. 0 where that cannot be.

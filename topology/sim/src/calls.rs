@@ -130,9 +130,10 @@ impl Around {
     pub fn learn(&self, cluster: &Cluster) {
         let mut known = self.local.known.borrow_mut();
         for (node, partition) in self.local.owned.borrow().iter() {
-            let topic = self.disks.changelog(node);
-            let end = cluster.log.uncommitted_end(topic, *partition);
-            known.insert((topic.to_owned(), *partition), end);
+            for topic in self.disks.topics(node) {
+                let end = cluster.log.uncommitted_end(topic, *partition);
+                known.insert((topic.clone(), *partition), end);
+            }
         }
     }
 

@@ -109,7 +109,8 @@ const TAIL: usize = 64;
 pub(crate) struct Disks {
     stores: BTreeMap<TaskAt, TaskStore>,
     synced: RefCell<BTreeMap<&'static str, Synced>>,
-    changelogs: BTreeMap<&'static str, String>,
+    /// Of each node its changelog, then its inputs.
+    topics: BTreeMap<&'static str, Vec<String>>,
     /// Databases that do not fit the log.
     spoiled: RefCell<BTreeSet<&'static str>>,
     /// Whether the tails are worth keeping.
@@ -121,8 +122,11 @@ impl Disks {
     pub fn new(nodes: &[&'static Node], partitions: u32, fragile: bool) -> Self {
         let tasks = nodes.iter().flat_map(|node| (0..partitions).map(move |partition| (node.name, partition)));
         let stores = tasks.map(|at| (at, TaskStore::default())).collect();
-        let changelogs = nodes.iter().map(|node| (node.name, node.changelog())).collect();
-        Disks { stores, synced: RefCell::default(), changelogs, spoiled: RefCell::default(), fragile }
+        let inputs = |node: &&'static Node| node.inputs.iter().map(|topic| topic.name.to_owned());
+        let topics =
+            nodes.iter().map(|node| (node.name, std::iter::once(node.changelog()).chain(inputs(node)).collect()));
+        let topics = topics.collect();
+        Disks { stores, synced: RefCell::default(), topics, spoiled: RefCell::default(), fragile }
     }
 
     pub fn get(&self, at: TaskAt) -> Option<&TaskStore> {
@@ -134,12 +138,12 @@ impl Disks {
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = &'static str> {
-        self.changelogs.keys().copied()
+        self.topics.keys().copied()
     }
 
-    /// The changelog of a node.
-    pub fn changelog(&self, node: &'static str) -> &str {
-        &self.changelogs[node]
+    /// The changelog of a node, and its inputs.
+    pub fn topics(&self, node: &'static str) -> &[String] {
+        &self.topics[node]
     }
 
     /// Whether some database does not fit the log.

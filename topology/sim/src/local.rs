@@ -79,7 +79,7 @@ pub(crate) struct Local {
     pub producer: Cell<Option<u64>>,
     pub queue: RefCell<VecDeque<Queued>>,
     pub offsets: RefCell<Vec<Option<u64>>>,
-    /// Ends of changelogs, as they were at some time.
+    /// Ends, as they were at some time.
     pub known: RefCell<BTreeMap<(String, u32), u64>>,
     pub step: Cell<Option<Step>>,
 }

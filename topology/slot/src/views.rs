@@ -54,7 +54,9 @@ impl<W: World> Slot<W> {
     /// Reads on for the views that run apart; whether there was anything.
     pub(crate) async fn catch_up(&mut self) -> Result<bool, Trouble> {
         self.world.doing("catching up with views");
-        let Some(Owned { apart: Some(Apart { engine, read }), .. }) = &mut self.owned else { return Ok(false) };
+        let Some(Owned { apart: Some(Apart { engine, read }), further, .. }) = &mut self.owned else {
+            return Ok(false);
+        };
         let (mut inputs, mut failed, topics) = (Vec::new(), None, &self.inputs);
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
@@ -64,7 +66,7 @@ impl<W: World> Slot<W> {
             }
             Met::End { topic, partition, offset } => {
                 let Some(topic) = topics.get(topic) else { return };
-                read.insert((topic.name, partition), offset);
+                *further |= read.insert((topic.name, partition), offset) != Some(offset);
             }
             Met::Cut { error, .. } => keep(&mut failed, Failed { fault: Fault::OffsetLost, ..error }),
             Met::Failed(error) => keep(&mut failed, error),

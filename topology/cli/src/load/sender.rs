@@ -116,7 +116,7 @@ impl<'a> Sender<'a> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tributary_flow::platform::{Done, Place, TaskStatus};
+    use tributary_flow::platform::{Done, Place, TaskStatus, Told};
     use tributary_flow::{Node, Store, TopicRef};
     use tributary_graph::TRANSACTIONS_COMMANDS;
 
@@ -144,8 +144,8 @@ mod tests {
         fn tasks(&self) -> Vec<TaskStatus> {
             Vec::new()
         }
-        fn ends(&self, _: &[&str], _: u32) -> Option<Vec<u64>> {
-            None
+        fn ends(&self, _: &[&str], _: u32, told: Told) {
+            told(None);
         }
     }
 
