@@ -13,7 +13,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tributary_flow::platform::SubmitError;
 use tributary_flow::{CommandHeader, Node, Place, Platform, Reader, partition_of, task::Registry};
-use tributary_graph::TOPICS;
 
 use crate::command::Command;
 use crate::ledger::TrialBalances;
@@ -152,7 +151,7 @@ impl Api {
     /// The view does not get there in time, or there is no such place.
     pub async fn refresh(self: &Arc<Self>, node: &'static Node, partition: u32, fresh: &Fresh) -> Result<(), Problem> {
         let Some(place) = &fresh.0 else { return Ok(()) };
-        if place.partition >= self.platform.partitions() || !TOPICS.iter().any(|topic| topic.name == place.topic) {
+        if place.partition >= self.platform.partitions() || tributary_graph::topic(&place.topic).is_none() {
             return Err(token::no_position());
         }
         let until = Instant::now() + FRESHNESS_WAIT;

@@ -152,6 +152,12 @@ impl Problem {
         self
     }
 
+    /// Whether it has one of these codes.
+    #[must_use]
+    pub fn is_any(&self, codes: &[&str]) -> bool {
+        codes.contains(&self.0.code.as_str())
+    }
+
     /// The document.
     #[must_use]
     pub fn document(&self) -> &Document {

@@ -60,10 +60,9 @@ impl Api {
     fn post(&self, path: &str, id: &str, body: &Value) -> Result<Written> {
         let request = self.agent.post(format!("{}{path}", self.url)).header("idempotency-key", id);
         let mut answer = request.send_json(body)?;
-        let position =
-            answer.headers().get("tributary-position").map(|token| Ok::<_, anyhow::Error>(token.to_str()?.to_owned()));
-        let position = position.transpose()?;
-        Ok(Written { status: answer.status().as_u16(), document: answer.body_mut().read_json()?, position })
+        let position = answer.headers().get("tributary-position").map(|token| token.to_str().map(str::to_owned));
+        let (status, position) = (answer.status().as_u16(), position.transpose()?);
+        Ok(Written { status, document: answer.body_mut().read_json()?, position })
     }
 
     /// Opens an account in euro.
@@ -92,6 +91,15 @@ impl Api {
     /// It is not, for a minute.
     pub fn until(&self, what: &str, holds: impl Fn(u16, &Value) -> bool) -> Result<Value> {
         self.until_at("/health", what, holds)
+    }
+
+    /// Waits until the process runs so many tasks.
+    ///
+    /// # Errors
+    /// It does not, for a minute.
+    pub fn until_runs(&self, tasks: usize) -> Result<()> {
+        let all = |_, health: &Value| health["tasks"].as_array().is_some_and(|running| running.len() == tasks);
+        self.until(&format!("{tasks} tasks run"), all).map(drop)
     }
 
     /// Waits until what lies at `path` is as it should be.

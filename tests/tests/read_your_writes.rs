@@ -2,12 +2,14 @@
 //! the position of any answer shows what was answered, and what was written with it to other topics; at once, when all is
 //! at rest, and after a restart.
 
+mod cluster;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use cluster::Cluster;
 use tributary_cli::config::Config;
 use tributary_cli::kafka::{apply, run};
-use tributary_cli::managed::kafka::{Kafka, Lifetime, Options};
 use tributary_cli::up::serve;
 use tributary_graph::NODES;
 use tributary_tests::api::Api;
@@ -33,25 +35,29 @@ fn shows(api: &Api, position: &str, paid: u32) -> Result<()> {
 fn is_booked(api: &Api, position: &str, payment: &str) -> Result<()> {
     let (status, found) = api.get(&format!("/ledger/journal/{payment}?position={position}"))?;
     ensure!(status == 200, "the journal of {payment} is {status} {found}");
-    let records = found.as_array().or_else(|| found.pointer("/items").and_then(|items| items.as_array()));
+    let records = found["items"].as_array();
     ensure!(records.is_some_and(|records| records.len() == 1), "the journal of {payment} is {found}");
     Ok(())
 }
 
-fn story(config: &Config) -> Result<()> {
+fn story(fuse: bool) -> Result<()> {
+    let (cluster, folder) = (Cluster::start()?, tempfile::tempdir()?);
+    let config = Config {
+        brokers: Some(cluster.brokers().to_owned()),
+        data: folder.path().to_owned(),
+        http: "127.0.0.1:0".into(),
+        partitions: PARTITIONS,
+        fuse,
+        ..Config::default()
+    };
+    apply(&config, 1)?;
     let with = |act: &mut dyn FnMut(&Api) -> Result<()>| {
-        serve(
-            config,
-            || run(config, &|_| true),
-            |_, url| {
-                let api = Api::new(url);
-                let all = NODES.len() * PARTITIONS as usize;
-                api.until("every task runs", |_, health| {
-                    health["tasks"].as_array().is_some_and(|tasks| tasks.len() == all)
-                })?;
-                act(&api).map(|()| false)
-            },
-        )
+        let start = || run(&config, &|_| true);
+        serve(&config, start, |_, url| {
+            let api = Api::new(url);
+            api.until_runs(NODES.len() * PARTITIONS as usize)?;
+            act(&api).map(|()| false)
+        })
     };
     let mut positions = Vec::new();
     with(&mut |api| {
@@ -72,28 +78,13 @@ fn story(config: &Config) -> Result<()> {
     with(&mut |api| positions.iter().try_for_each(|position| shows(api, position, PAYMENTS)).context("started again"))
 }
 
-fn with(fuse: bool) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let kafka = Kafka::start(Options::new(folder.path().join("kafka"))?.lifetime(Lifetime::Minutes))?;
-    let config = Config {
-        brokers: Some(kafka.bootstrap.clone()),
-        data: folder.path().to_owned(),
-        http: "127.0.0.1:0".into(),
-        partitions: PARTITIONS,
-        fuse,
-        ..Config::default()
-    };
-    apply(&config, 1)?;
-    story(&config)
-}
-
 #[test]
 fn a_read_that_carries_the_position_of_an_answer_shows_it() -> Result<()> {
-    with(true)
+    story(true)
 }
 
 /// Where every hop is a transaction of its own, what follows from an answer comes after it.
 #[test]
 fn a_read_that_carries_a_position_shows_it_where_hops_are_apart() -> Result<()> {
-    with(false)
+    story(false)
 }

@@ -47,7 +47,7 @@ pub(super) async fn wait(
 ) -> Result<Option<Settled>, Problem> {
     match settled(api, command, place, until).await {
         // It is taken and will be decided all the same: that it cannot be told here, or not yet, is no failure of the command.
-        Err(problem) if [RESTORING, NOT_OWNED, NOTHING_RUNS].contains(&problem.document().code.as_str()) => Ok(None),
+        Err(problem) if problem.is_any(&[RESTORING, NOT_OWNED, NOTHING_RUNS]) => Ok(None),
         settled => settled,
     }
 }
@@ -78,7 +78,7 @@ async fn pass(api: &Shared, command: &Command, place: &Place, until: Instant) ->
         Ok(true) => {}
         Ok(false) => return Ok(false),
         // Another process decides: its answer is here, so it has met the id.
-        Err(problem) if [NOT_OWNED, NOTHING_RUNS].contains(&problem.document().code.as_str()) => {}
+        Err(problem) if problem.is_any(&[NOT_OWNED, NOTHING_RUNS]) => {}
         Err(problem) => return Err(problem),
     }
     match api.ends(vec![topic], partition, until).await {

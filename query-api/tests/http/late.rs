@@ -24,13 +24,18 @@ struct Late {
     news: News,
 }
 
-fn copy(platform: &dyn Platform, copies: &Copies) {
+/// Whether a copy has a row, by its key.
+type Keeps = fn(&[u8]) -> bool;
+
+fn copy(platform: &dyn Platform, copies: &Copies, keeps: Keeps) {
     for node in [&account_view::NODE, &transaction_view::NODE] {
         for partition in 0..PARTITIONS {
             let mut store = MemoryStore::default();
             platform.read(node, partition, &mut |view| {
                 view.scan(&[], &[u8::MAX], false, &mut |key, value| {
-                    store.pairs.insert(key.to_vec(), value.to_vec());
+                    if keeps(key) {
+                        store.pairs.insert(key.to_vec(), value.to_vec());
+                    }
                     ControlFlow::Continue(())
                 });
             });
@@ -41,12 +46,21 @@ fn copy(platform: &dyn Platform, copies: &Copies) {
 
 impl Late {
     fn over(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
+        Self::keeping(platform, |_| true)
+    }
+
+    /// Its views have read nothing of the ledger's journal, by their positions.
+    fn unbooked(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
+        Self::keeping(platform, |key| !key.ends_with(LEDGER_JOURNAL.name.as_bytes()))
+    }
+
+    fn keeping(platform: Arc<dyn Platform>, keeps: Keeps) -> Arc<dyn Platform> {
         let (copies, news): (Copies, News) = Default::default();
-        copy(platform.as_ref(), &copies);
+        copy(platform.as_ref(), &copies, keeps);
         let (source, own, told) = (Arc::downgrade(&platform), Arc::clone(&copies), Arc::clone(&news));
         std::thread::spawn(move || {
             while let Some(platform) = source.upgrade() {
-                copy(platform.as_ref(), &own);
+                copy(platform.as_ref(), &own, keeps);
                 told.lock().unwrap().iter().for_each(|tell| tell());
                 drop(platform);
                 std::thread::sleep(LATE);
@@ -92,54 +106,9 @@ impl Platform for Late {
     }
 }
 
-/// A platform whose views have read nothing of the ledger's journal, by their positions.
-struct Unbooked(Arc<dyn Platform>);
-
-struct Hidden<'a>(&'a dyn Store);
-
-impl Store for Hidden<'_> {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.get(key).filter(|_| !key.ends_with(LEDGER_JOURNAL.name.as_bytes()))
-    }
-
-    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut tributary_flow::store::Visit<'_>) {
-        self.0.scan(from, to, reverse, visit);
-    }
-}
-
-impl Platform for Unbooked {
-    fn driver(&self) -> &'static str {
-        self.0.driver()
-    }
-
-    fn partitions(&self) -> u32 {
-        self.0.partitions()
-    }
-
-    fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done) {
-        self.0.submit(topic, key, value, done);
-    }
-
-    fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
-        self.0.read(node, partition, &mut |store| read(&Hidden(store)))
-    }
-
-    fn on_commit(&self, news: Box<dyn Fn() + Send + Sync>) {
-        self.0.on_commit(news);
-    }
-
-    fn tasks(&self) -> Vec<TaskStatus> {
-        self.0.tasks()
-    }
-
-    fn ends(&self, topics: &[&str], partition: u32, told: Told) {
-        self.0.ends(topics, partition, told);
-    }
-}
-
 #[test]
 fn a_view_that_has_the_position_and_not_what_was_written_with_it_is_waited_for() {
-    let house = House::open_as(|platform| Arc::new(Unbooked(platform)));
+    let house = House::open_as(Late::unbooked);
     house.open_account("alice");
     let paid = house.fund("t1", "alice", "10");
     let position = paid.position.clone().unwrap();

@@ -19,17 +19,14 @@ pub fn check(live: &Live) -> Result<()> {
         stop: Box::new(|| {}),
     };
     let config = Config { http: "127.0.0.1:0".into(), ..Config::default() };
-    serve(
-        &config,
-        || Ok(running),
-        |_, url| {
-            for (number, row) in ROWS.iter().enumerate() {
-                refused(url, row, number).context(row.name)?;
-            }
-            unreadable(url)?;
-            Ok(false)
-        },
-    )
+    let start = || Ok(running);
+    serve(&config, start, |_, url| {
+        for (number, row) in ROWS.iter().enumerate() {
+            refused(url, row, number).context(row.name)?;
+        }
+        unreadable(url)?;
+        Ok(false)
+    })
 }
 
 /// Status, content type and document.

@@ -19,27 +19,24 @@ pub fn with(act: impl FnOnce(&str, &Running) -> Result<()>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config =
         Config { data: folder.path().to_owned(), partitions: 2, http: "127.0.0.1:0".into(), ..Config::default() };
-    serve(
-        &config,
-        || embedded(&config),
-        |running, url| {
-            act(url.strip_prefix("http://").context("an address")?, running)?;
-            let halted: Vec<_> = running.platform.tasks().into_iter().filter(|task| task.halted.is_some()).collect();
-            ensure!(halted.is_empty(), "{halted:?}");
-            for partition in 0..running.log.partitions() {
-                if let Some(letter) = running.log.read(DEAD_LETTERS, partition, 0, 1)?.first() {
-                    let said =
-                        letter.headers.iter().map(|(name, value)| format!("{name} {}", String::from_utf8_lossy(value)));
-                    bail!("taken at the edge, and then a dead letter: {:?}", said.collect::<Vec<_>>());
-                }
+    let start = || embedded(&config);
+    serve(&config, start, |running, url| {
+        act(url.strip_prefix("http://").context("an address")?, running)?;
+        let halted: Vec<_> = running.platform.tasks().into_iter().filter(|task| task.halted.is_some()).collect();
+        ensure!(halted.is_empty(), "{halted:?}");
+        for partition in 0..running.log.partitions() {
+            if let Some(letter) = running.log.read(DEAD_LETTERS, partition, 0, 1)?.first() {
+                let said =
+                    letter.headers.iter().map(|(name, value)| format!("{name} {}", String::from_utf8_lossy(value)));
+                bail!("taken at the edge, and then a dead letter: {:?}", said.collect::<Vec<_>>());
             }
-            let decoder = Decoder::new(running.registry.clone());
-            let report = verify(running.log.as_ref(), &Live(running.platform.as_ref()), decoder, true)?;
-            let said: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
-            ensure!(said.is_empty(), "{said:?}");
-            Ok(false)
-        },
-    )
+        }
+        let decoder = Decoder::new(running.registry.clone());
+        let report = verify(running.log.as_ref(), &Live(running.platform.as_ref()), decoder, true)?;
+        let said: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+        ensure!(said.is_empty(), "{said:?}");
+        Ok(false)
+    })
 }
 
 /// An answer.

@@ -166,17 +166,12 @@ fn story(start: &dyn Fn(bool) -> Result<Running>) -> Result<()> {
     let config = Config { http: "127.0.0.1:0".into(), ..Config::default() };
     let with = |mended: bool, act: &mut dyn FnMut(&Api, &Running) -> Result<()>| {
         let begun = Instant::now();
-        let done = serve(
-            &config,
-            || start(mended),
-            |running, url| {
-                let api = Api::new(url);
-                api.until_at("/health", "the engine runs", |_, health| {
-                    health["tasks"].as_array().is_some_and(|tasks| tasks.len() == NODES.len() * PARTITIONS as usize)
-                })?;
-                act(&api, running).map(|()| false)
-            },
-        );
+        let start = || start(mended);
+        let done = serve(&config, start, |running, url| {
+            let api = Api::new(url);
+            api.until_runs(NODES.len() * PARTITIONS as usize)?;
+            act(&api, running).map(|()| false)
+        });
         eprintln!("mended: {mended}, {:.1?}", begun.elapsed());
         done
     };

@@ -94,8 +94,11 @@ impl Shared {
 
     pub fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>) {
         *held(&self.standby_lag) = standby_lag;
-        let before = std::mem::replace(&mut *held(&self.status), status.clone());
-        if before != status {
+        let mut told = held(&self.status);
+        let is_news = *told != status;
+        *told = status;
+        drop(told);
+        if is_news {
             self.tell();
         }
     }
