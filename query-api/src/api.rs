@@ -27,6 +27,8 @@ pub(crate) const RESTORING: &str = "restoring";
 pub(crate) const NOT_OWNED: &str = "not_owned";
 /// The code of a problem that is over once this process runs something.
 pub(crate) const NOTHING_RUNS: &str = "nothing_runs";
+/// How long a command may take to be durable, however short a wait was asked for: who is told that this is unknown sends it again.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// How long a read waits for the position that it was given.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(5);
 
@@ -223,24 +225,28 @@ impl Api {
 pub(crate) struct Submitted(oneshot::Receiver<Result<Place, SubmitError>>);
 
 impl Submitted {
-    /// Where the command lies, once it is durable.
+    /// Where the command lies, once it is durable; for as long as the platform tries, or until the time that is given.
     ///
     /// # Errors
-    /// It is too large, or the platform does not take it.
-    pub async fn durable(self) -> Result<Place, Problem> {
-        match self.0.await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(SubmitError::TooLarge { size, limit })) => {
+    /// It is too large, or the platform does not take it, or does not say so in time.
+    pub async fn durable(self, until: Option<Instant>) -> Result<Place, Problem> {
+        let told = match until {
+            Some(until) => tokio::time::timeout_at(until.max(Instant::now() + LEAST_WAIT), self.0).await,
+            None => Ok(self.0.await),
+        };
+        let reason = match told {
+            Ok(Ok(Ok(place))) => return Ok(place),
+            Ok(Ok(Err(SubmitError::TooLarge { size, limit }))) => {
                 let detail = format!("the record has {size} bytes and the limit is {limit}");
                 let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
-                Err(problem.value("size", size).value("limit", limit))
+                return Err(problem.value("size", size).value("limit", limit));
             }
-            Ok(Err(SubmitError::Unavailable(reason))) => Err(Problem::unavailable("unavailable", reason)),
-            Err(_) => Err(Problem::unavailable(
-                "unavailable",
-                "the platform stopped; whether the command was written is unknown",
-            )),
-        }
+            Ok(Ok(Err(SubmitError::Unavailable(reason)))) => reason,
+            Ok(Err(_)) => "the platform stopped".to_owned(),
+            Err(_) => "the log has not acknowledged it in time".to_owned(),
+        };
+        let again = "whether the command was written is unknown: send it again with the same Idempotency-Key, or id";
+        Err(Problem::unavailable("unavailable", format!("{reason}; {again}")))
     }
 }
 

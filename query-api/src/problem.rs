@@ -31,7 +31,7 @@ pub struct Document {
     /// Every reason, where there are more than the one above.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<ReasonAnswer>,
-    /// The command that was refused.
+    /// The command that was refused, or of which no more is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command_id: Option<String>,
 }
@@ -122,8 +122,14 @@ impl Problem {
             problem.0.values.clone_from(&first.values);
         }
         problem.0.reasons = reasons;
-        problem.0.command_id = Some(command_id.to_owned());
-        problem
+        problem.about(command_id)
+    }
+
+    /// The same problem, of this command.
+    #[must_use]
+    pub fn about(mut self, command_id: &str) -> Self {
+        self.0.command_id = Some(command_id.to_owned());
+        self
     }
 
     /// The same problem, at the field `field`.

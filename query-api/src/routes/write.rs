@@ -32,7 +32,8 @@ const MOST_COMMANDS: usize = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WaitQuery {
-    /// `5s`, `500ms`; at most 30 s. Not at all where absent.
+    /// `5s`, `500ms`; at most 30 s. Not at all where absent. Where not even the log has acknowledged the command by then,
+    /// the answer is 503: send it again with the same `Idempotency-Key`.
     wait: Option<String>,
 }
 
@@ -158,7 +159,7 @@ async fn follow(
     submitted: Submitted,
     until: Option<Instant>,
 ) -> Result<Answered, Problem> {
-    let place = submitted.durable().await?;
+    let place = submitted.durable(until).await.map_err(|problem| problem.about(&command.id))?;
     let settled = match until {
         Some(until) => outcome::wait(api, command, &place, until).await?,
         None => None,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tributary_flow::platform::{Done, TaskStatus, Told};
@@ -22,6 +22,7 @@ struct Late {
     platform: Arc<dyn Platform>,
     copies: Copies,
     news: News,
+    acknowledges: bool,
 }
 
 /// Whether a copy has a row, by its key.
@@ -46,15 +47,20 @@ fn copy(platform: &dyn Platform, copies: &Copies, keeps: Keeps) {
 
 impl Late {
     fn over(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
-        Self::keeping(platform, |_| true)
+        Arc::new(Self::keeping(platform, |_| true))
+    }
+
+    /// It takes what it is given and never says so.
+    fn mute(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
+        Arc::new(Late { acknowledges: false, ..Self::keeping(platform, |_| true) })
     }
 
     /// Its views have read nothing of the ledger's journal, by their positions.
     fn unbooked(platform: Arc<dyn Platform>) -> Arc<dyn Platform> {
-        Self::keeping(platform, |key| !key.ends_with(LEDGER_JOURNAL.name.as_bytes()))
+        Arc::new(Self::keeping(platform, |key| !key.ends_with(LEDGER_JOURNAL.name.as_bytes())))
     }
 
-    fn keeping(platform: Arc<dyn Platform>, keeps: Keeps) -> Arc<dyn Platform> {
+    fn keeping(platform: Arc<dyn Platform>, keeps: Keeps) -> Self {
         let (copies, news): (Copies, News) = Default::default();
         copy(platform.as_ref(), &copies, keeps);
         let (source, own, told) = (Arc::downgrade(&platform), Arc::clone(&copies), Arc::clone(&news));
@@ -66,7 +72,7 @@ impl Late {
                 std::thread::sleep(LATE);
             }
         });
-        Arc::new(Late { platform, copies, news })
+        Late { platform, copies, news, acknowledges: true }
     }
 }
 
@@ -80,7 +86,8 @@ impl Platform for Late {
     }
 
     fn submit(&self, topic: TopicRef, key: &str, value: Vec<u8>, done: Done) {
-        self.platform.submit(topic, key, value, done);
+        let acknowledged: Done = if self.acknowledges { done } else { Box::new(|_| std::mem::forget(done)) };
+        self.platform.submit(topic, key, value, acknowledged);
     }
 
     fn read(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> bool {
@@ -117,6 +124,19 @@ fn a_view_that_has_the_position_and_not_what_was_written_with_it_is_waited_for()
     let late = house.get_at("/ledger/journal/t1", &position).is(503);
     assert_eq!(late["code"], "not_fresh", "{late}");
     house.get("/ledger/journal/t1").is(200);
+}
+
+#[test]
+fn a_command_that_is_not_acknowledged_is_answered_when_its_time_is_up() {
+    let house = House::open_as(Late::mute);
+    let (account, begun) = (json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"}), Instant::now());
+    let unknown = house.post("/accounts?wait=1200ms", &[("Idempotency-Key", "a1")], &account).is(503);
+    assert!(begun.elapsed() >= Duration::from_millis(1_200), "no sooner than asked");
+    assert_eq!(unknown["code"], "unavailable");
+    assert!(unknown["detail"].as_str().unwrap().contains("same Idempotency-Key"), "{unknown}");
+    let once = house.post("/accounts?wait=1ms", &[("Idempotency-Key", "a1")], &account).is(503);
+    assert_eq!(once["command_id"], unknown["command_id"], "to whom it is sent again, it is the same command");
+    assert_eq!(house.get("/accounts/alice").is(200)["account_id"], "alice", "it was written all the same");
 }
 
 #[test]
