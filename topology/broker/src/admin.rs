@@ -56,15 +56,18 @@ pub struct Cluster {
     pub topics: BTreeMap<String, TopicState>,
 }
 
-/// The active segment of a changelog is never compacted, and every restore reads it whole: 32 MiB are read in a fraction of a
-/// second, the default of a gigabyte is most of a restore.
-const SEGMENT: &str = "33554432";
+/// How a changelog of a view is kept. Its active segment is never compacted, and every restore reads it whole: 32 MiB are read in
+/// a fraction of a second, the default of a gigabyte is most of a restore.
+const VIEW: &[(&str, &str)] = &[("segment.bytes", "33554432")];
+/// How a changelog of a node that writes is kept: payments wait for its restore and it is a small part of all state, so it is
+/// compacted sooner and more often; the broker's default waits until half of a log is new.
+const WRITER: &[(&str, &str)] = &[("segment.bytes", "8388608"), ("min.cleanable.dirty.ratio", "0.2")];
 
-/// Whether a setting of a topic that is not what we would set is wrong. A store that is no older than [`MAX_AGE`] is rolled forward,
-/// and must find every tombstone since; twice that leaves room for whoever works on it.
+/// Whether a setting of a topic that is not what we would set is wrong, and not only slower. A store that is no older than [`MAX_AGE`]
+/// is rolled forward, and must find every tombstone since; twice that leaves room for whoever works on it.
 fn is_wrong(key: &str, is: &str) -> bool {
     match key {
-        "segment.bytes" => false,
+        "segment.bytes" | "min.cleanable.dirty.ratio" => false,
         "delete.retention.ms" => is.parse().is_ok_and(|kept: i64| kept < 2 * MAX_AGE / 1_000),
         _ => true,
     }
@@ -81,8 +84,7 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
         configs: configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     };
     let kept: &[_] = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
-    let compacted: &[_] =
-        &[("cleanup.policy", "compact"), ("delete.retention.ms", "604800000"), ("segment.bytes", SEGMENT)];
+    let compacted: &[_] = &[("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")];
     let clock: &[_] = &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "3600000")];
     let mut plan = BTreeMap::new();
     for node in nodes {
@@ -95,7 +97,8 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
         {
             plan.insert(name.clone(), topic(&name, partitions, kept));
         }
-        plan.insert(node.changelog(), topic(&node.changelog(), partitions, compacted));
+        let changelog = [compacted, if node.is_view() { VIEW } else { WRITER }].concat();
+        plan.insert(node.changelog(), topic(&node.changelog(), partitions, &changelog));
     }
     plan.insert(CLOCK_TOPIC.to_owned(), topic(CLOCK_TOPIC, 1, clock));
     plan.into_values().collect()
