@@ -217,12 +217,15 @@ impl Api {
         let (done, submitted) = oneshot::channel();
         let done = Box::new(move |result| drop(done.send(result)));
         self.platform.submit(command.topic, command.body.key(), value, done);
-        Submitted(submitted)
+        Submitted { told: submitted, since: Instant::now() }
     }
 }
 
 /// A command that was handed in.
-pub(crate) struct Submitted(oneshot::Receiver<Result<Place, SubmitError>>);
+pub(crate) struct Submitted {
+    told: oneshot::Receiver<Result<Place, SubmitError>>,
+    since: Instant,
+}
 
 impl Submitted {
     /// Where the command lies, once it is durable; for as long as the platform tries, or until the time that is given.
@@ -231,8 +234,8 @@ impl Submitted {
     /// It is too large, or the platform does not take it, or does not say so in time.
     pub async fn durable(self, until: Option<Instant>) -> Result<Place, Problem> {
         let told = match until {
-            Some(until) => tokio::time::timeout_at(until.max(Instant::now() + LEAST_WAIT), self.0).await,
-            None => Ok(self.0.await),
+            Some(until) => tokio::time::timeout_at(until.max(self.since + LEAST_WAIT), self.told).await,
+            None => Ok(self.told.await),
         };
         let reason = match told {
             Ok(Ok(Ok(place))) => return Ok(place),

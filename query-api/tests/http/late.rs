@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::{MemoryStore, Node, Platform, Store, TopicRef};
 use tributary_graph::{LEDGER_JOURNAL, account_view, transaction_view};
@@ -137,6 +137,12 @@ fn a_command_that_is_not_acknowledged_is_answered_when_its_time_is_up() {
     let once = house.post("/accounts?wait=1ms", &[("Idempotency-Key", "a1")], &account).is(503);
     assert_eq!(once["command_id"], unknown["command_id"], "to whom it is sent again, it is the same command");
     assert_eq!(house.get("/accounts/alice").is(200)["account_id"], "alice", "it was written all the same");
+    let begun = Instant::now();
+    let command = |n: usize| json!({"body": {"type": "OpenAccount", "account_id": format!("a{n}"), "kind": "LIABILITY", "currency": "EUR"}});
+    let many: Value = (0..20).map(command).collect();
+    let unknown = house.post("/commands/accounts.commands.v1?wait=1ms", &[], &many).is(200);
+    assert!(unknown.as_array().unwrap().iter().all(|one| one["code"] == "unavailable"), "{unknown}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "together they wait as long as one of them");
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub(crate) struct Shell {
     ends: Arc<Ends>,
     shared: Arc<Shared>,
     consumer: RefCell<Consumer>,
-    reader: Consumer,
+    /// Of changelogs, as long as any are read.
+    reader: RefCell<Option<Consumer>>,
     producer: RefCell<Option<Producer>>,
     coordinator: Coordinator,
     begun: Instant,
@@ -61,9 +62,8 @@ impl Shell {
         shared: Arc<Shared>,
     ) -> Result<Self, Failed> {
         let consumer = RefCell::new(Consumer::new(&options.consumer())?);
-        let reader = Consumer::new(&settings::reader(&options.brokers, &options.client, "read_committed"))?;
         let coordinator = Coordinator::new(options.clone());
-        let (producer, step) = (RefCell::default(), Cell::default());
+        let (reader, producer, step) = (RefCell::default(), RefCell::default(), Cell::default());
         Ok(Shell {
             options,
             stores,
@@ -229,11 +229,18 @@ impl World for Shell {
     }
 
     async fn open(&self, changelogs: &[(&str, u32, u64)]) -> Result<(), Failed> {
-        self.reader.assign(changelogs.iter().copied())
+        self.reader.take();
+        if changelogs.is_empty() {
+            return Ok(());
+        }
+        let reader = Consumer::new(&settings::reader(&self.options.brokers, &self.options.client, "read_committed"))?;
+        reader.assign(changelogs.iter().copied())?;
+        *self.reader.borrow_mut() = Some(reader);
+        Ok(())
     }
 
     async fn read_changelogs(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
-        self.reader.consume(wait, most, &mut |met| meet(seen(met)))
+        self.reader.borrow().as_ref().map_or(0, |reader| reader.consume(wait, most, &mut |met| meet(seen(met))))
     }
 
     async fn initialise(&self) -> Result<(), Failed> {

@@ -126,13 +126,13 @@ impl Around {
         Ok(())
     }
 
-    /// Hears where partitions end.
-    pub fn learn(&self, cluster: &Cluster) {
-        let mut known = self.local.known.borrow_mut();
-        for (node, partition) in self.local.owned.borrow().iter() {
+    /// Hears where the partitions end that it owns, or all that it may own.
+    pub fn learn(&self, cluster: &Cluster, all: bool) {
+        let (mut known, owned) = (self.local.known.borrow_mut(), self.local.owned.borrow());
+        for (node, partition) in self.disks.iter().map(|(at, _)| at).filter(|at| all || owned.contains(at)) {
             for topic in self.disks.topics(node) {
-                let end = cluster.log.uncommitted_end(topic, *partition);
-                known.insert((topic.clone(), *partition), end);
+                let end = cluster.log.uncommitted_end(topic, partition);
+                known.insert((topic.clone(), partition), end);
             }
         }
     }

@@ -111,6 +111,11 @@ impl Local {
         }
     }
 
+    /// Whether a client of its own does not give what there is.
+    pub fn is_deaf(&self, cluster: &Cluster) -> bool {
+        self.inputs.borrow().misses(cluster) || self.changelogs.borrow().misses(cluster)
+    }
+
     /// Whether there is something to read.
     pub fn can_read(&self, cluster: &Cluster) -> bool {
         if cluster.elapsed < self.cut.get() {

@@ -15,16 +15,35 @@ pub(crate) struct Reading {
     told: BTreeMap<(String, u32), u64>,
     /// The log's version when there was nothing to read.
     idle: Option<u64>,
+    /// Its client gives nothing any more, whatever it is to read.
+    deaf: bool,
 }
 
 impl Reading {
     pub fn assign<'a>(&mut self, positions: impl IntoIterator<Item = (&'a str, u32, u64)>) {
-        *self = Reading::default();
+        *self = Reading { deaf: self.deaf, ..Reading::default() };
         self.positions.extend(positions.into_iter().map(|(topic, partition, at)| ((topic.to_owned(), partition), at)));
     }
 
+    /// Gets a client that never gives anything.
+    pub fn deafen(&mut self) {
+        self.deaf = true;
+    }
+
+    /// Gets a new client, and reads nothing yet.
+    pub fn renew(&mut self) {
+        *self = Reading::default();
+    }
+
+    /// Whether there is something that its client does not give.
+    pub fn misses(&self, cluster: &Cluster) -> bool {
+        let is_behind =
+            |((topic, partition), at): (&(String, u32), &u64)| *at < cluster.log.stable_end(topic, *partition);
+        self.deaf && self.positions.iter().any(is_behind)
+    }
+
     pub fn has_any(&mut self, cluster: &Cluster) -> bool {
-        if self.idle == Some(cluster.log.version()) {
+        if self.deaf || self.idle == Some(cluster.log.version()) {
             return false;
         }
         let any = self.positions.iter().any(|((topic, partition), position)| {
@@ -42,6 +61,9 @@ impl Reading {
 
     /// Takes some of what there is, in an order of partitions that chance decides; ends are met behind the last record.
     pub fn take(&mut self, cluster: &mut Cluster, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize {
+        if self.deaf {
+            return 0;
+        }
         let mut open: Vec<(String, u32, u64)> = Vec::new();
         for ((topic, partition), position) in &self.positions {
             if !cluster.is_slow(topic, *partition) && cluster.random.chance(3, 4) {

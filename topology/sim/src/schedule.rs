@@ -101,6 +101,7 @@ impl Simulation {
                         && cluster.elapsed >= running.frozen
                         && cluster.elapsed >= running.local.cut.get()
                         && !running.local.changelogs.borrow_mut().has_any(cluster)
+                        && !running.local.is_deaf(cluster)
                         && matches!(running.local.wish.get(), Wish::Read(until) if until > cluster.elapsed)
                 })
         };

@@ -178,6 +178,12 @@ impl Simulation {
                 let until = self.cluster_mut().soon(1, 15);
                 self.cluster_mut().silent.insert(local.life, now);
                 local.cut.set(until);
+                let cluster = self.cluster_mut();
+                for reading in [&local.inputs, &local.changelogs] {
+                    if cluster.random.chance(1, 8) {
+                        reading.borrow_mut().deafen();
+                    }
+                }
             }
             Fault::HastyClient => {
                 let cluster = self.cluster_mut();

@@ -57,6 +57,9 @@ impl World for Around {
             if topics.len() > 1 && cluster.strikes(Fault::Subscription, cluster.in_epoch) {
                 topics.remove(cluster.random.below(topics.len()));
             }
+            if how == Join::Anew {
+                self.local.inputs.borrow_mut().renew();
+            }
             let (group, life) = (&mut cluster.groups[self.local.group], self.local.life);
             if how == Join::Anew || !group.is_stuck(life) {
                 group.join(&self.local.slot, life, &topics);
@@ -102,7 +105,8 @@ impl World for Around {
                 return News::default();
             }
             if cluster.random.chance(1, 4) {
-                self.learn(cluster);
+                let all = cluster.random.chance(1, 8);
+                self.learn(cluster, all);
             }
             let mut inputs = local.inputs.borrow_mut();
             inputs.cut(cluster, meet);
@@ -144,7 +148,9 @@ impl World for Around {
     }
 
     async fn open(&self, changelogs: &[(&str, u32, u64)]) -> Result<(), Failed> {
-        self.local.changelogs.borrow_mut().assign(changelogs.iter().copied());
+        let mut reading = self.local.changelogs.borrow_mut();
+        reading.renew();
+        reading.assign(changelogs.iter().copied());
         Ok(())
     }
 
@@ -194,7 +200,7 @@ impl World for Around {
         self.boundary().await;
         local.step.set(Some(step));
         if self.with(|cluster| cluster.random.chance(1, 2)) {
-            self.with(|cluster| self.learn(cluster));
+            self.with(|cluster| self.learn(cluster, false));
         }
         // What is queued goes out when the client likes.
         if self.with(|cluster| cluster.random.chance(1, 2)) {

@@ -28,6 +28,7 @@ mod assume;
 mod commit;
 mod restore;
 mod row;
+mod silence;
 mod slot;
 mod standby;
 mod status;

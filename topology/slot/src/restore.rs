@@ -67,7 +67,7 @@ impl<W: World> Slot<W> {
                 open.retain(|at, open| waits(at) || open.left() <= self.options.views_wait);
             }
             let read = self.roll_forward(&mut open).await;
-            self.world.open(&[]).await?;
+            self.open(&[]).await?;
             match read? {
                 None => return Ok(open.into_iter().map(|(at, open)| (at, open.row)).collect()),
                 Some(foreign) => condemned.push(foreign),
@@ -97,9 +97,13 @@ impl<W: World> Slot<W> {
     }
 
     /// Has these changelogs read from where the stores hold them.
-    pub(crate) async fn open(&self, open: &BTreeMap<TaskAt, Open>, which: &[TaskAt]) -> Result<(), Trouble> {
-        let place = |at: &TaskAt| (self.topics[at.0].changelog.as_str(), at.1, open[at].row.changelog);
-        Ok(self.world.open(&which.iter().map(place).collect::<Vec<_>>()).await?)
+    pub(crate) async fn open_changelogs(&self, open: &BTreeMap<TaskAt, Open>, which: &[TaskAt]) -> Result<(), Trouble> {
+        self.open(&which.iter().map(|at| self.place(at, &open[at])).collect::<Vec<_>>()).await
+    }
+
+    /// From where a changelog is read on.
+    fn place(&self, at: &TaskAt, open: &Open) -> (&str, u32, u64) {
+        (self.topics[at.0].changelog.as_str(), at.1, open.row.changelog)
     }
 
     /// From where to read; what cannot be rolled forward is forgotten and read from the beginning.
@@ -172,7 +176,7 @@ impl<W: World> Slot<W> {
     /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
     async fn roll_forward(&mut self, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
         let mut behind: Vec<TaskAt> = open.iter().filter(|(_, open)| open.left() > 0).map(|(at, _)| *at).collect();
-        self.open(open, &behind).await?;
+        self.open_changelogs(open, &behind).await?;
         let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0);
         while !behind.is_empty() {
             self.live().await?;
@@ -239,6 +243,7 @@ impl<W: World> Slot<W> {
         if let Some(error) = failed {
             tracing::warn!("reading changelogs: {error}");
         }
+        self.listen(met, open.iter().map(|(at, open)| self.place(at, open))).await?;
         if met == 0 {
             return Ok(Reached::Nothing);
         }

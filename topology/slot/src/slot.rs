@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
+use crate::silence::Silence;
 use crate::standby::Standby;
 use crate::views::Apart;
 use crate::world::{Failed, Fault, Join, Membership, Met, News, Rebalance, World};
@@ -67,6 +68,9 @@ pub struct Slot<W: World> {
     pub(crate) wait_until: Duration,
     /// Since when nothing has run, and how often we have joined again for that.
     idle: (Duration, u32),
+    /// Of the reader of inputs, and of the one of changelogs.
+    pub(crate) inputs_silence: Silence,
+    pub(crate) changelogs: Silence,
     pub(crate) failures: u32,
     /// How often ends that did not fit were asked for again.
     pub(crate) doubts: Cell<u32>,
@@ -134,6 +138,8 @@ impl<W: World> Slot<W> {
             standby_after: since,
             wait_until: since,
             idle: (since, 0),
+            inputs_silence: Silence::default(),
+            changelogs: Silence::default(),
             failures: 0,
             doubts: Cell::new(0),
         }
@@ -200,6 +206,7 @@ impl<W: World> Slot<W> {
             return self.join_again_if_idle().await;
         }
         self.join_again_if_idle().await?;
+        self.join_anew_if_deaf().await?;
         let begun = self.world.elapsed();
         self.epoch(&inputs, caught_up).await?;
         let worked = (!inputs.is_empty()).then(|| self.world.elapsed() - begun);
@@ -215,7 +222,7 @@ impl<W: World> Slot<W> {
     /// Reads what there is, or waits until something comes, a timer is due, or a moment has passed.
     async fn read(&mut self) -> (Vec<Input>, Option<Failed>, bool) {
         let mut inputs = Vec::new();
-        let (mut failed, mut again) = (None, false);
+        let (mut failed, mut again, mut ended) = (None, false, false);
         let (now, state) = (self.world.wall(), self.world.state());
         let due = self.owned.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
@@ -235,6 +242,7 @@ impl<W: World> Slot<W> {
                 inputs.push(input(topic, partition, offset, key, value));
             }
             Met::End { topic, partition, offset } => {
+                ended = true;
                 if let (Some(topic), Some(owned)) = (topics.get(topic), &mut owned) {
                     let at = (topic.name, partition);
                     owned.further |= owned.read.insert(at, offset) != Some(offset);
@@ -252,6 +260,9 @@ impl<W: World> Slot<W> {
         };
         let news = self.world.read(wait, most, &mut meet).await;
         self.hear(news);
+        if ended || !inputs.is_empty() {
+            self.inputs_silence.ends(self.world.elapsed());
+        }
         (inputs, failed, again)
     }
 
@@ -296,7 +307,7 @@ impl<W: World> Slot<W> {
         }
     }
 
-    async fn join(&mut self, how: Join) -> Result<(), Failed> {
+    pub(crate) async fn join(&mut self, how: Join) -> Result<(), Failed> {
         if how == Join::Anew {
             (self.assigned, self.news) = (None, News::default());
         }

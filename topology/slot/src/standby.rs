@@ -122,7 +122,7 @@ impl<W: World> Slot<W> {
             all.filter(|(node, partition)| wanted(&(node.name, *partition))).collect();
         let open = self.prepare(&tasks, condemned).await?;
         let tasks: Vec<TaskAt> = open.keys().copied().collect();
-        self.open(&open, &tasks).await?;
+        self.open_changelogs(&open, &tasks).await?;
         Ok(Standby { open, moved: self.world.elapsed() })
     }
 

@@ -40,7 +40,7 @@ impl<W: World> Slot<W> {
         let mut engine = self.engine(&rows);
         let read = positions(&mut engine, self.world.state(), &bounds)?;
         let places: Vec<_> = read.iter().map(|((topic, partition), at)| (*topic, *partition, *at)).collect();
-        self.world.open(&places).await?;
+        self.open(&places).await?;
         let Some(owned) = &mut self.owned else { return Ok(()) };
         tracing::info!(views = rows.len(), "views run, and read what has come since");
         owned.later.clear();
@@ -87,6 +87,9 @@ impl<W: World> Slot<W> {
                 self.make_durable(commit).await?;
             }
         }
+        if let Some(Owned { apart: Some(Apart { read, .. }), .. }) = &self.owned {
+            self.listen(met, read.iter().map(|((topic, partition), at)| (*topic, *partition, *at))).await?;
+        }
         self.rejoin().await?;
         Ok(met > 0)
     }
@@ -101,7 +104,7 @@ impl<W: World> Slot<W> {
             return Ok(());
         };
         let Some(apart) = owned.apart else { return Ok(()) };
-        self.world.open(&[]).await?;
+        self.open(&[]).await?;
         owned.engine.absorb(apart.engine);
         self.run_from_stores(owned.engine, owned.rows, owned.later).await
     }

@@ -221,7 +221,7 @@ pub trait World {
     async fn ends(&self, partitions: &[At]) -> Result<Bounds, Failed>;
     /// A read-uncommitted end as it was at some time before now.
     fn known_end(&self, topic: &str, partition: u32) -> Option<u64>;
-    /// Reads these changelogs from these offsets, and no others.
+    /// Reads these changelogs from these offsets, and no others, with a client that has read nothing before.
     async fn open(&self, changelogs: &[(&str, u32, u64)]) -> Result<(), Failed>;
     /// As [`World::read`], of changelogs; how much it met.
     async fn read_changelogs(&self, wait: Duration, most: usize, meet: &mut dyn FnMut(Met<'_>)) -> usize;
