@@ -45,7 +45,7 @@ impl<W: World> Slot<W> {
         let lineages = self.new_lineages(&rows)?;
         let read = positions(&mut engine, self.world.state(), &bounds)?;
         self.world.assign(&read.iter().map(|(at, position)| (*at, *position)).collect::<Vec<_>>()).await?;
-        self.inputs_silence.begins(self.world.elapsed());
+        self.inputs_silence.begin(self.world.elapsed());
         let end = |(topic, partition): &InputAt| bounds.get(&((*topic).to_owned(), *partition)).map_or(0, |at| at.end);
         let targets = read.keys().map(|at| (*at, end(at))).collect();
         self.world.own(rows.keys().copied().collect());

@@ -23,22 +23,24 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// It gives something.
-    pub fn ends(&self, now: Duration) {
+    /// It gave something.
+    pub fn heard(&self, now: Duration) {
         self.since.set(now);
         self.vain.set(0);
     }
 
-    /// It begins to read, or has nothing more to give.
-    pub fn begins(&self, now: Duration) {
+    /// It begins to read, or has nothing to give.
+    pub fn begin(&self, now: Duration) {
         self.since.set(now);
     }
 
+    /// Whether it gave nothing for long.
     fn is_long(&self, now: Duration) -> bool {
         now.saturating_sub(self.since.get()) > SILENCE * (1 << self.vain.get().min(DOUBLED))
     }
 
-    fn is_in_vain(&self, now: Duration) {
+    /// It is replaced.
+    fn renewed(&self, now: Duration) {
         self.since.set(now);
         self.vain.set(self.vain.get() + 1);
     }
@@ -47,7 +49,7 @@ impl Silence {
 impl<W: World> Slot<W> {
     /// Has these places read by the reader of changelogs, with a client of its own.
     pub(crate) async fn open(&self, places: &[(&str, u32, u64)]) -> Result<(), Trouble> {
-        self.changelogs.begins(self.world.elapsed());
+        self.changelogs_silence.begin(self.world.elapsed());
         Ok(self.world.open(places).await?)
     }
 
@@ -60,17 +62,17 @@ impl<W: World> Slot<W> {
     ) -> Result<(), Trouble> {
         let now = self.world.elapsed();
         if met > 0 {
-            self.changelogs.ends(now);
-        } else if self.changelogs.is_long(now) {
+            self.changelogs_silence.heard(now);
+        } else if self.changelogs_silence.is_long(now) {
             let places: Vec<_> = places.collect();
             if places.iter().any(|(topic, partition, at)| self.goes_on(topic, *partition, *at)) {
                 tracing::warn!(
                     "nothing comes of what is read beside the inputs, and there is more: reading with a new client"
                 );
-                self.changelogs.is_in_vain(now);
+                self.changelogs_silence.renewed(now);
                 self.world.open(&places).await?;
             } else {
-                self.changelogs.begins(now);
+                self.changelogs_silence.begin(now);
             }
         }
         Ok(())
@@ -82,11 +84,11 @@ impl<W: World> Slot<W> {
         let Some(owned) = self.owned.as_ref().filter(|_| self.inputs_silence.is_long(now)) else { return Ok(()) };
         if owned.read.iter().any(|((topic, partition), at)| self.goes_on(topic, *partition, *at)) {
             tracing::warn!("nothing comes of the inputs, and there is more: joining the group with a new client");
-            self.inputs_silence.is_in_vain(now);
+            self.inputs_silence.renewed(now);
             self.let_go();
             self.join(Join::Anew).await?;
         } else {
-            self.inputs_silence.begins(now);
+            self.inputs_silence.begin(now);
         }
         Ok(())
     }

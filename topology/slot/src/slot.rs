@@ -70,7 +70,7 @@ pub struct Slot<W: World> {
     idle: (Duration, u32),
     /// Of the reader of inputs, and of the one of changelogs.
     pub(crate) inputs_silence: Silence,
-    pub(crate) changelogs: Silence,
+    pub(crate) changelogs_silence: Silence,
     pub(crate) failures: u32,
     /// How often ends that did not fit were asked for again.
     pub(crate) doubts: Cell<u32>,
@@ -139,7 +139,7 @@ impl<W: World> Slot<W> {
             wait_until: since,
             idle: (since, 0),
             inputs_silence: Silence::default(),
-            changelogs: Silence::default(),
+            changelogs_silence: Silence::default(),
             failures: 0,
             doubts: Cell::new(0),
         }
@@ -261,7 +261,7 @@ impl<W: World> Slot<W> {
         let news = self.world.read(wait, most, &mut meet).await;
         self.hear(news);
         if ended || !inputs.is_empty() {
-            self.inputs_silence.ends(self.world.elapsed());
+            self.inputs_silence.heard(self.world.elapsed());
         }
         (inputs, failed, again)
     }
