@@ -214,10 +214,10 @@ impl Api {
     /// Hands a command in; what comes back tells when it is durable. Many may be under way at once.
     pub fn submit(&self, command: &Command, header: CommandHeader) -> Submitted {
         let value = command.encode(self.registry.as_ref(), header);
-        let (done, submitted) = oneshot::channel();
+        let (done, told) = oneshot::channel();
         let done = Box::new(move |result| drop(done.send(result)));
         self.platform.submit(command.topic, command.body.key(), value, done);
-        Submitted { told: submitted, since: Instant::now() }
+        Submitted { told, since: Instant::now() }
     }
 }
 
@@ -244,9 +244,10 @@ impl Submitted {
                 let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
                 return Err(problem.value("size", size).value("limit", limit));
             }
-            Ok(Ok(Err(SubmitError::Unavailable(reason)))) => reason,
-            Ok(Err(_)) => "the platform stopped".to_owned(),
-            Err(_) => "the log has not acknowledged it in time".to_owned(),
+            // Whether it may have been written, and what to do, the platform says itself.
+            Ok(Ok(Err(SubmitError::Unavailable(reason)))) => return Err(Problem::unavailable("unavailable", reason)),
+            Ok(Err(_)) => "the platform stopped",
+            Err(_) => "the log has not acknowledged it in time",
         };
         let again = "whether the command was written is unknown: send it again with the same Idempotency-Key, or id";
         Err(Problem::unavailable("unavailable", format!("{reason}; {again}")))

@@ -189,8 +189,7 @@ impl House {
     }
 
     pub fn open_account(&self, id: &str) {
-        let account = json!({"account_id": id, "kind": "LIABILITY", "currency": "EUR"});
-        self.post("/accounts?wait=20s", &[], &account).is(201);
+        self.post("/accounts?wait=20s", &[], &account(id)).is(201);
     }
 
     pub fn fund(&self, transaction: &str, account: &str, amount: &str) -> Answer {
@@ -210,6 +209,10 @@ impl Drop for House {
         self.stop();
         self.platform.close();
     }
+}
+
+pub fn account(id: &str) -> Value {
+    json!({"account_id": id, "kind": "LIABILITY", "currency": "EUR"})
 }
 
 pub fn transfer(transaction: &str, from: &str, to: &str, amount: &str) -> Value {

@@ -10,7 +10,7 @@ use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::{MemoryStore, Node, Platform, Store, TopicRef};
 use tributary_graph::{LEDGER_JOURNAL, account_view, transaction_view};
 
-use crate::house::{House, PARTITIONS, transfer};
+use crate::house::{House, PARTITIONS, account, transfer};
 
 const LATE: Duration = Duration::from_millis(250);
 
@@ -129,7 +129,7 @@ fn a_view_that_has_the_position_and_not_what_was_written_with_it_is_waited_for()
 #[test]
 fn a_command_that_is_not_acknowledged_is_answered_when_its_time_is_up() {
     let house = House::open_as(Late::mute);
-    let (account, begun) = (json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"}), Instant::now());
+    let (account, begun) = (account("alice"), Instant::now());
     let unknown = house.post("/accounts?wait=1200ms", &[("Idempotency-Key", "a1")], &account).is(503);
     assert!(begun.elapsed() >= Duration::from_millis(1_200), "no sooner than asked");
     assert_eq!(unknown["code"], "unavailable");

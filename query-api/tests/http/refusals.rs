@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tributary_flow::partition_of;
 
-use crate::house::{AllBut, House, PARTITIONS, transfer};
+use crate::house::{AllBut, House, PARTITIONS, account, transfer};
 
 fn set(mut body: Value, path: &str, value: Value) -> Value {
     *body.pointer_mut(path).unwrap() = value;
@@ -43,7 +43,7 @@ fn every_bad_write_is_a_problem_that_names_its_code_and_field() {
     house.post("/transactions?wait=20s", &[("X-Actor", "carol")], &hold).is(201);
 
     let t = |id: &str| transfer(id, "alice", "bob", "1");
-    let account = json!({"account_id": "new", "kind": "LIABILITY", "currency": "EUR"});
+    let account = account("new");
     let (open, pay) = ("/accounts?wait=20s", "/transactions?wait=20s");
     let cases: Vec<(&str, Value, u16, &str, Option<&str>)> = vec![
         // What the edge cannot read.
@@ -197,7 +197,7 @@ fn a_key_that_another_process_holds_is_refused_with_its_partition() {
     let here =
         ["bob", "carol", "dave", "erin"].into_iter().find(|id| partition_of(id.as_bytes(), PARTITIONS) != elsewhere);
     house.open_account(here.unwrap());
-    let account = json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"});
+    let account = account("alice");
     house.post("/accounts", &[], &account).is(202);
     // It is written, whoever can tell what became of it.
     house.post("/accounts?wait=20s", &[], &account).is(202);
@@ -211,7 +211,7 @@ fn a_key_that_another_process_holds_is_refused_with_its_partition() {
 fn a_key_whose_view_is_being_restored_is_taken_and_told_later() {
     let partition = partition_of(b"alice", PARTITIONS);
     let house = House::open_as(|platform| Arc::new(AllBut { partition, restoring: true, platform }));
-    let account = json!({"account_id": "alice", "kind": "LIABILITY", "currency": "EUR"});
+    let account = account("alice");
     house.post("/accounts?wait=50ms", &[], &account).is(202);
     let problem = refused(house.get("/accounts/alice"), 503, "restoring", None);
     assert_eq!(

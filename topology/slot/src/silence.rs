@@ -39,9 +39,8 @@ impl Silence {
         now.saturating_sub(self.since.get()) > SILENCE * (1 << self.vain.get().min(DOUBLED))
     }
 
-    /// It is replaced.
-    fn renewed(&self, now: Duration) {
-        self.since.set(now);
+    /// It is replaced, for it gave nothing.
+    fn renewed(&self) {
         self.vain.set(self.vain.get() + 1);
     }
 }
@@ -69,8 +68,8 @@ impl<W: World> Slot<W> {
                 tracing::warn!(
                     "nothing comes of what is read beside the inputs, and there is more: reading with a new client"
                 );
-                self.changelogs_silence.renewed(now);
-                self.world.open(&places).await?;
+                self.changelogs_silence.renewed();
+                self.open(&places).await?;
             } else {
                 self.changelogs_silence.begin(now);
             }
@@ -84,7 +83,7 @@ impl<W: World> Slot<W> {
         let Some(owned) = self.owned.as_ref().filter(|_| self.inputs_silence.is_long(now)) else { return Ok(()) };
         if owned.read.iter().any(|((topic, partition), at)| self.goes_on(topic, *partition, *at)) {
             tracing::warn!("nothing comes of the inputs, and there is more: joining the group with a new client");
-            self.inputs_silence.renewed(now);
+            self.inputs_silence.renewed();
             self.let_go();
             self.join(Join::Anew).await?;
         } else {
