@@ -30,10 +30,10 @@ test-client: build $(VENV)/.installed ## Pays with a stock Python client against
 	PYTHON=$(VENV)/bin/python $(CLIENT)/run.sh $(TRIBUTARY)
 
 chaos: setup ## Kills, freezes, cuts and fills for ten minutes, over one broker, over three, and one fault at a time
-	TRIBUTARY_CHAOS_SECONDS=600 cargo test --release -p tributary-tests --test chaos -- --include-ignored --nocapture --skip a_gigabyte
+	TRIBUTARY_CHAOS_SECONDS=600 cargo test --release --workspace --test chaos -- --include-ignored --nocapture --skip a_gigabyte
 
 takeover: setup ## Measures how long payments wait for a process with a gigabyte of state, or the broker, that is killed
-	cargo test --release -p tributary-tests --test chaos -- --ignored --nocapture a_gigabyte
+	cargo test --release --workspace --test chaos -- --ignored --nocapture a_gigabyte
 
 bench: setup ## Measures
 	cargo bench --workspace

@@ -7,19 +7,27 @@ mod report;
 mod seeds;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::proof::Scenario;
+
+/// Exit code of a run that was told to stop: what shells give for a program that Ctrl-C ended.
+const TOLD_TO_STOP: u8 = 130;
 
 /// Which seeds, and how much of each.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 A seed decides everything: the payments, the faults, when they strike and what is looked at. While faults go on no law may
 ever be seen broken; then they stop, and every command must reach its outcome. The same seed gives the same log, byte for
-byte: compare the hash of hashes with that of another machine.
+byte: compare the hash of hashes with that of another machine. Told to stop (Ctrl-C, SIGTERM), it ends the seeds that run and
+prints what they and those before came to; told twice, it ends at once.
 
 Examples:  tributary sim --seeds 1000 --minutes 60      as many seeds as an hour allows, at most a thousand
            tributary sim --seed 42                      one seed
@@ -55,16 +63,28 @@ impl Sim {
     }
 }
 
-/// Runs the seeds. Exit 0: nothing was wrong; 1: something was, and the report says how to see it again.
+/// Runs the seeds. Exit 0: nothing was wrong; 1: something was, and the report says how to see it again; 130: nothing was, until
+/// it was told to stop.
 ///
 /// # Errors
-/// The report cannot be printed.
+/// Signals cannot be taken.
 pub fn run(args: &Sim) -> Result<ExitCode> {
     let begun = Instant::now();
     let until = args.minutes.map(|minutes| begun + Duration::from_secs(60 * minutes));
-    let done = seeds::run(args, until);
+    let told = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_shutdown(signal, TOLD_TO_STOP.into(), told.clone())?;
+        flag::register(signal, told.clone())?;
+    }
+    let done = seeds::run(args, until, &told);
     print!("{}", report::summary(&done, begun.elapsed()));
-    let Some((scenario, run)) = done.failed else { return Ok(ExitCode::SUCCESS) };
+    let Some((scenario, run)) = done.failed else {
+        if told.load(Ordering::Relaxed) {
+            println!("Sim: told to stop, {} of {} seeds were run", done.hashes.len(), args.seeds);
+            return Ok(ExitCode::from(TOLD_TO_STOP));
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
     print!("{}", report::failure(&scenario, &run));
     let (scenario, run) = prefix::shortest(scenario, run);
     print!("{}", report::prefix(&scenario, &run));

@@ -53,13 +53,15 @@ impl Done {
     }
 }
 
-/// Runs all seeds, or those that are begun in time. The first seed is run twice: its logs must be the same.
-pub(super) fn run(args: &Sim, until: Option<Instant>) -> Done {
-    let (next, stop) = (AtomicU64::new(args.seed), AtomicBool::new(false));
+/// Runs all seeds, or those that are begun in time and before it is told to stop. The first seed is run twice: its logs must
+/// be the same.
+pub(super) fn run(args: &Sim, until: Option<Instant>, told: &AtomicBool) -> Done {
+    let (next, failed) = (AtomicU64::new(args.seed), AtomicBool::new(false));
+    let stop = || failed.load(Ordering::Relaxed) || told.load(Ordering::Relaxed);
     let progress = Progress::new(args.seeds);
     let done = Mutex::new(Done::default());
     let work = || {
-        while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+        while !stop() && until.is_none_or(|until| Instant::now() < until) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed - args.seed >= args.seeds {
                 return;
@@ -69,7 +71,7 @@ pub(super) fn run(args: &Sim, until: Option<Instant>) -> Done {
             if seed == args.seed {
                 repeat(&mut run, || proof::run(&scenario));
             }
-            stop.fetch_or(!run.violations.is_empty(), Ordering::Relaxed);
+            failed.fetch_or(!run.violations.is_empty(), Ordering::Relaxed);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.add(scenario, run);
             if done.failed.is_none() {
@@ -103,7 +105,7 @@ mod tests {
 
     fn hashes(jobs: u16) -> BTreeMap<u64, [u8; 32]> {
         let args = Sim { seeds: 3, seed: 11, payments: 30, minutes: None, partitions: None, jobs: Some(jobs) };
-        let done = run(&args, None);
+        let done = run(&args, None, &AtomicBool::new(false));
         assert!(done.failed.is_none(), "{:?}", done.failed);
         assert_eq!(done.payments, 90);
         done.hashes
@@ -117,9 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn no_seed_is_begun_once_the_time_is_up() {
+    fn no_seed_is_begun_once_the_time_is_up_or_it_is_told_to_stop() {
         let args = Sim { seeds: 3, seed: 1, payments: 30, minutes: None, partitions: None, jobs: Some(1) };
-        assert!(run(&args, Some(Instant::now())).hashes.is_empty());
+        assert!(run(&args, Some(Instant::now()), &AtomicBool::new(false)).hashes.is_empty());
+        assert!(run(&args, None, &AtomicBool::new(true)).hashes.is_empty());
     }
 
     #[test]
