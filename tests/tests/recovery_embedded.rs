@@ -28,8 +28,9 @@ fn ten_kills_in_mid_load_lose_nothing_and_double_nothing() -> Result<()> {
     let mut in_flight = 0;
     for round in 1..=ROUNDS {
         let url = node.url.clone();
-        client.load_while(&url, || {
+        client.load_while(&url, |in_mid_request| {
             std::thread::sleep(Duration::from_millis(500 + 37 * round));
+            in_mid_request();
             node.kill9();
             Ok(())
         })?;

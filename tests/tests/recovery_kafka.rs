@@ -35,7 +35,7 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
     let (mut in_flight, mut starts) = (0, Vec::new());
     for round in 1..=ROUNDS {
         let url = node.url.clone();
-        client.load_while(&url, || {
+        client.load_while(&url, |in_mid_request| {
             std::thread::sleep(Duration::from_millis(400 + 53 * u64::from(round)));
             if BROKER.contains(&round) {
                 kafka.kill9();
@@ -43,6 +43,7 @@ fn kills_of_nodes_and_broker_in_mid_load_lose_nothing_and_double_nothing() -> Re
                 kafka.restart()?;
                 std::thread::sleep(Duration::from_millis(700));
             }
+            in_mid_request();
             node.kill9();
             Ok(())
         })?;

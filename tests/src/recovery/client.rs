@@ -2,6 +2,7 @@
 //! under the same id, and knows from the outcomes alone what every balance must be.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ struct Payment {
 /// The client and its books.
 pub struct Client {
     agent: ureq::Agent,
+    /// Whether a request waits for its answer.
+    asking: Arc<AtomicBool>,
     draw: Draw,
     orders: Vec<Order>,
     /// Orders before this one are acknowledged.
@@ -77,8 +80,8 @@ impl Client {
         let config =
             ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).http_status_as_error(false);
         let agent = config.build().into();
-        let (orders, payments, later) = (Vec::new(), BTreeMap::new(), VecDeque::new());
-        let mut client = Client { agent, draw: Draw::new(7), orders, settled: 0, payments, pause, later };
+        let (asking, orders, payments, later) = (Arc::default(), Vec::new(), BTreeMap::new(), VecDeque::new());
+        let mut client = Client { agent, asking, draw: Draw::new(7), orders, settled: 0, payments, pause, later };
         for account in 0..ACCOUNTS {
             let body = json!({"account_id": name(account), "kind": "LIABILITY", "currency": "EUR"});
             client.post(&format!("{url}/accounts?wait=20s"), &format!("open-{account}"), &body)?;
@@ -90,12 +93,19 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends payments as fast as they are taken while `work` runs, then ends, whatever is still unanswered.
+    /// Sends payments as fast as they are taken while `work` runs, then ends, whatever is still unanswered. What `work` is
+    /// given waits for a request to be under way, a second at most.
     ///
     /// # Errors
     /// Those of `work`.
-    pub fn load_while<T>(&mut self, url: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let over = AtomicBool::new(false);
+    pub fn load_while<T>(&mut self, url: &str, work: impl FnOnce(&dyn Fn()) -> Result<T>) -> Result<T> {
+        let (over, asking) = (AtomicBool::new(false), self.asking.clone());
+        let in_mid_request = || {
+            let since = Instant::now();
+            while !asking.load(Ordering::Acquire) && since.elapsed() < Duration::from_secs(1) {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        };
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| {
                 while !over.load(Ordering::Acquire) {
@@ -106,7 +116,7 @@ impl Client {
                     std::thread::sleep(pause);
                 }
             });
-            let done = work();
+            let done = work(&in_mid_request);
             over.store(true, Ordering::Release);
             sending.join().map_err(|_| anyhow::anyhow!("the client panicked"))?;
             done
@@ -236,7 +246,10 @@ impl Client {
         if !key.is_empty() {
             request = request.header("Idempotency-Key", key);
         }
-        let mut answer = request.send_json(body)?;
+        self.asking.store(true, Ordering::Release);
+        let answer = request.send_json(body);
+        self.asking.store(false, Ordering::Release);
+        let mut answer = answer?;
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string()?;
         ensure!((200..300).contains(&status), "{url} answered {status}: {text}");
