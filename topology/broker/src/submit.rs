@@ -92,7 +92,8 @@ impl Submitter {
         let partition = partition_of(key.as_bytes(), self.partitions);
         let unavailable = |error: KafkaError| {
             SubmitError::Unavailable(format!(
-                "Kafka did not acknowledge it, and whether it was written is unknown: send the command again with the same id ({error})"
+                "Kafka did not acknowledge it, and whether it was written is unknown: send the command again with the \
+                 same id ({error})"
             ))
         };
         let told = move |result: Result<(Place, _), _>| done(result.map(|(place, _)| place).map_err(unavailable));

@@ -161,9 +161,13 @@ impl Runner {
         if let Err(Failed(reason)) = &done {
             self.shared.set_failure(Some(reason.clone()));
         }
+        let unavailable = |Failed(reason): &Failed| {
+            SubmitError::Unavailable(format!(
+                "{reason}; whether the command was written is unknown: send it again with the same id"
+            ))
+        };
         for (answer, place) in answers {
-            answer
-                .give(done.as_ref().map(|()| place).map_err(|Failed(reason)| SubmitError::Unavailable(reason.clone())));
+            answer.give(done.as_ref().map(|()| place).map_err(unavailable));
         }
         done
     }
