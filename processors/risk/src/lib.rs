@@ -32,11 +32,14 @@ pub mod velocity;
 
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{In, Out};
+use tributary_flow::rows::Passing;
 use tributary_flow::{Cx, Effects, Event, Processor, Refusal, State};
 use tributary_graph::risk;
 use tributary_schemas::transactions::LegEvent;
 
+use crate::state::{BUCKETS, PENDING};
 pub use rules::{Rules, RulesError};
+
 pub use state::Block;
 
 /// Who says so, in every reason.
@@ -82,6 +85,7 @@ impl Processor for RiskProcessor {
     type Ports = risk::Ports;
     type Head = Block;
     type Timer = Timer;
+    const PASSING: &'static [Passing] = &[BUCKETS.passing(), PENDING.passing()];
 
     fn step(
         &self,

@@ -28,10 +28,10 @@ pub(crate) type State<'a> = tributary_flow::State<'a, Block>;
 pub static VELOCITY: Collection<String, Vec<Rolling>> = Collection::new(1);
 
 /// Buckets that time has closed, by window (its seconds), currency and begin.
-pub static BUCKETS: Collection<(u32, String, Timestamp), Tally> = Collection::new(2);
+pub const BUCKETS: Collection<(u32, String, Timestamp), Tally> = Collection::new(2);
 
 /// Transactions of which it is not yet known what becomes of them.
-pub static PENDING: Collection<String, Pending> = Collection::new(3);
+pub const PENDING: Collection<String, Pending> = Collection::new(3);
 
 /// Whom the account has paid, and since when.
 pub static PAYEES: Collection<String, Timestamp> = Collection::new(4);

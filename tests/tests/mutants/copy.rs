@@ -108,7 +108,11 @@ fn name(play: Play) -> &'static str {
 /// What plays the seeds is an example of ours, under a name that nothing else has in the target folder.
 fn program(play: Play) -> (String, Vec<u8>) {
     let (name, example, needs) = match play {
-        Play::Toy => (name(play), "topology/sim/examples/storm.rs", ["tributary-flow", "tributary-sim"].as_slice()),
+        Play::Toy => (
+            name(play),
+            "topology/sim/examples/storm.rs",
+            ["tributary-flow", "tributary-sim", "tributary-slot"].as_slice(),
+        ),
         Play::Payments => (name(play), "topology/cli/examples/payments.rs", ["tributary-cli"].as_slice()),
     };
     let needs: String = needs.iter().map(|name| format!("{name}.workspace = true\n")).collect();

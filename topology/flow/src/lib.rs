@@ -21,6 +21,7 @@ pub mod ports;
 pub mod processor;
 pub mod reader;
 pub mod record;
+pub mod registry;
 pub mod replay;
 pub mod rows;
 pub mod store;

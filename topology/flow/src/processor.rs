@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{self, Collection, Index, Ordered, tag};
+use crate::rows::{self, Collection, Index, Ordered, Passing, tag};
 use crate::store::{Overlaid, Store};
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, Node, Timestamp, TopicRef};
 
@@ -226,6 +226,9 @@ pub trait Processor: Send + Sync + 'static {
     type Head: Serialize + DeserializeOwned;
     /// The names of a key's timers.
     type Timer: Serialize + DeserializeOwned + Clone + Debug;
+    /// What of its state comes and goes beside the timers, and is never met again under the same key. A changelog has no more
+    /// of such rows than there were at once.
+    const PASSING: &'static [Passing] = &[];
 
     /// One event of one key.
     fn step(

@@ -22,6 +22,31 @@ pub(crate) mod tag {
     pub const META: u8 = b'm';
 }
 
+/// First byte of what a driver keeps beside a task's rows: above all of theirs, and no part of the state.
+pub const DRIVER: u8 = b'z';
+
+/// Rows that come and go, and whose keys never come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// The heads of keys.
+    Heads,
+    /// The rows of the collection with this number.
+    Rows(u8),
+}
+
+/// Whether the row at `key` comes and goes: a timer, or one of these.
+#[must_use]
+pub fn passes(key: &[u8], passing: &[Passing]) -> bool {
+    let Some((tag, rest)) = key.split_first() else { return false };
+    let number = || rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(end + 1));
+    match *tag {
+        tag::TIMER | tag::TIMER_OF_KEY => true,
+        tag::HEAD => passing.contains(&Passing::Heads),
+        tag::ROW => number().is_some_and(|number| passing.contains(&Passing::Rows(*number))),
+        _ => false,
+    }
+}
+
 /// Bytes whose order is the value's order.
 pub trait Ordered: Sized {
     /// Appends the value.
@@ -144,6 +169,12 @@ impl<K, V> Collection<K, V> {
     pub const fn new(number: u8) -> Self {
         Collection { number, types: PhantomData }
     }
+
+    /// Says of its rows that they come and go.
+    #[must_use]
+    pub const fn passing(&self) -> Passing {
+        Passing::Rows(self.number)
+    }
 }
 
 /// Rows across all keys of a partition: a secondary index. Steps write it and never read it, since what they would read
@@ -217,6 +248,26 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_pass_are_told_by_their_keys() {
+        const LEGS: Collection<String, ()> = Collection::new(7);
+        let row = |number| join(collection("key", &Collection::<String, ()>::new(number)), &"at".to_owned());
+        for (key, passing, passes_by) in [
+            (vec![tag::TIMER, 1], &[][..], true),
+            (keyed(tag::TIMER_OF_KEY, "key"), &[], true),
+            (row(7), &[LEGS.passing()], true),
+            (row(8), &[LEGS.passing()], false),
+            (row(7), &[], false),
+            (keyed(tag::HEAD, "key"), &[Passing::Heads], true),
+            (keyed(tag::HEAD, "key"), &[LEGS.passing()], false),
+            (keyed(tag::SEEN, "key"), &[Passing::Heads], false),
+            (position("topic"), &[Passing::Heads], false),
+            (Vec::new(), &[Passing::Heads], false),
+        ] {
+            assert_eq!(passes(&key, passing), passes_by, "{key:?} {passing:?}");
+        }
+    }
 
     #[test]
     fn order_of_bytes_is_order_of_values() {

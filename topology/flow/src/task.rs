@@ -14,7 +14,8 @@ use crate::journal::JournalEntry;
 use crate::processor::{Cx, Effects, Event, Out, Ports, Processor, State};
 use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
-use crate::rows::{self, tag};
+pub use crate::registry::{Registry, TranslateError};
+use crate::rows::{self, Passing, tag};
 use crate::store::{Changes, Overlaid, Store};
 use crate::timers;
 use crate::{EventId, FactHeader, Header, Node, Origin, Timestamp, TopicRef, partition_of};
@@ -34,29 +35,6 @@ pub struct Setup {
     pub registry: Arc<dyn Registry>,
 }
 
-/// Why a datum written with another schema could not be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TranslateError {
-    /// No schema has this id: the record is a dead letter.
-    Unknown,
-    /// The schema is known and the datum cannot be read as ours: a dead letter.
-    Unreadable(String),
-    /// The registry does not answer: the epoch fails and is tried again, for nobody knows yet.
-    Unavailable(String),
-}
-
-/// Schema ids and foreign schemas. Answers must not change over time.
-pub trait Registry: Send + Sync {
-    /// The id under which we write the envelope `schema`.
-    fn id(&self, schema: &str) -> u32;
-
-    /// Resolves a datum written with schema `id` to our own `schema`.
-    ///
-    /// # Errors
-    /// See [`TranslateError`].
-    fn translate(&self, schema: &str, id: u32, datum: &[u8]) -> Result<Vec<u8>, TranslateError>;
-}
-
 /// What one task contributes to an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskCommit {
@@ -66,6 +44,8 @@ pub struct TaskCommit {
     pub partition: u32,
     /// Changes of the task's store, positions included: one record each in its changelog.
     pub changes: Changes,
+    /// Which of the rows come and go.
+    pub passing: &'static [Passing],
     /// The epoch's journal entry.
     pub journal: JournalEntry,
 }
@@ -384,6 +364,7 @@ impl<P: Processor> Task for ProcessorTask<P> {
             node: P::Ports::NODE,
             partition: self.partition,
             changes: std::mem::take(&mut self.changes),
+            passing: P::PASSING,
             journal: std::mem::replace(&mut self.journal, journal),
         })
     }

@@ -50,7 +50,7 @@ impl<W: World> Slot<W> {
         let targets = read.keys().map(|at| (*at, end(at))).collect();
         self.world.own(rows.keys().copied().collect());
         let reported = self.world.elapsed().saturating_sub(REPORT);
-        let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
+        let (sent, seats, foresight, records) = (BTreeMap::new(), BTreeMap::new(), Foresight::default(), read.clone());
         tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
         let (apart, further) = (None, false);
         self.owned = Some(Owned {
@@ -59,6 +59,7 @@ impl<W: World> Slot<W> {
             foresight,
             rows,
             later,
+            seats,
             lineages,
             records,
             read,

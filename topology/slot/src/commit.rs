@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tributary_flow::Stores as _;
 use tributary_flow::engine::Ends;
 use tributary_flow::task::TaskCommit;
 use tributary_flow::{Commit, Epoch, Input, TopicRef};
 
 use crate::restore::LINEAGE;
+use crate::seats::{Seating, Seats};
 use crate::slot::Owned;
 use crate::world::{Batch, Failed, Fault, Outgoing, World};
 use crate::{At, Failure, Membership, Slot, TaskAt, Trouble};
@@ -51,6 +53,8 @@ struct Attempt {
     commit: Commit,
     /// Where the changelogs ended before it began.
     ends: BTreeMap<TaskAt, u64>,
+    /// Where the changelogs have the rows that come and go.
+    seatings: BTreeMap<TaskAt, Seating>,
     /// Positions to send: at least one, for without any the broker would not be asked who we are.
     offsets: Vec<((&'static str, u32), u64)>,
     /// Where the records went.
@@ -101,7 +105,8 @@ impl<W: World> Slot<W> {
         // The ends as of before the transaction: the coordinator then still took us for the owner, so what lies below is ours,
         // or was restored. Later it may be another's, and the stores would be taken to hold it.
         let (ends, offsets) = (self.changelog_ends(&commit), self.offsets());
-        let mut attempt = Attempt { commit, ends, offsets, went: Vec::new(), begun, took: Duration::ZERO };
+        let (seatings, went, took) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
+        let mut attempt = Attempt { commit, ends, seatings, offsets, went, begun, took };
         for step in PROTOCOL {
             self.world.at(*step).await;
             if self.perform(*step, &mut attempt).await? == Done::Elsewhere {
@@ -120,7 +125,7 @@ impl<W: World> Slot<W> {
         let done = match step {
             Step::Begin => self.world.begin().await,
             Step::Records => self.write_records(&attempt.commit),
-            Step::Changelog => self.write_changelogs(&attempt.commit),
+            Step::Changelog => self.write_changelogs(attempt),
             Step::Journal => self.write_journals(&attempt.commit),
             Step::Deliveries => match self.world.deliveries().await {
                 Ok(went) => {
@@ -166,16 +171,19 @@ impl<W: World> Slot<W> {
         Ok(())
     }
 
-    fn write_changelogs(&self, commit: &Commit) -> Result<(), Failed> {
-        let Some(owned) = &self.owned else { return Ok(()) };
-        for task in &commit.tasks {
+    fn write_changelogs(&mut self, attempt: &mut Attempt) -> Result<(), Failed> {
+        for task in &attempt.commit.tasks {
+            let (at, store) = ((task.node.name, task.partition), self.world.state().store(task.node, task.partition));
+            let Some(owned) = &mut self.owned else { return Ok(()) };
+            let seating =
+                owned.seats.entry(at).or_insert_with(|| Seats::of(store)).give(store, &task.changes, task.passing);
+            let lineage = owned.lineages.get(&at).copied();
             let topic = &self.topics[task.node.name].changelog;
-            if let Some(lineage) = owned.lineages.get(&(task.node.name, task.partition)) {
-                self.write_own(topic, task.partition, Some(LINEAGE), Some(lineage))?;
+            if let Some(lineage) = lineage {
+                self.write_own(topic, task.partition, Some(LINEAGE), Some(&lineage))?;
             }
-            for (key, value) in &task.changes {
-                self.write_own(topic, task.partition, Some(key), value.as_deref())?;
-            }
+            seating.write(&task.changes, |key, value| self.write_own(topic, task.partition, Some(key), value))?;
+            attempt.seatings.insert(at, seating);
         }
         Ok(())
     }
@@ -261,6 +269,10 @@ impl<W: World> Slot<W> {
             }
             for (key, value) in &task.changes {
                 batch.put(at, key, value.as_deref());
+            }
+            if let (Some(seating), Some(seats)) = (attempt.seatings.get(&at), owned.seats.get_mut(&at)) {
+                seating.follow(|key, value| batch.put(at, key, value));
+                seats.committed(seating);
             }
             batch.row(at, row);
         }

@@ -28,6 +28,7 @@ mod assume;
 mod commit;
 mod restore;
 mod row;
+mod seats;
 mod silence;
 mod slot;
 mod standby;
@@ -38,6 +39,7 @@ mod world;
 pub use commit::{PROTOCOL, Step};
 pub use restore::{LINEAGE, MAX_AGE};
 pub use row::Row;
+pub use seats::{Along, take_in};
 pub use slot::{Options, Slot};
 pub use world::{Batch, Failed, Fault, Join, Membership, Met, News, Outgoing, Rebalance, Rows, World};
 

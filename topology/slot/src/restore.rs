@@ -2,12 +2,14 @@
 //! runs. The target is the read-uncommitted end as of now: whatever a dead or slow predecessor still had open is
 //! committed or aborted before its last stable offset gets there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use tributary_flow::{Node, time};
+use tributary_flow::rows::DRIVER;
+use tributary_flow::{Node, Store, Stores as _, time};
 
+use crate::seats::{Along, take_in};
 use crate::world::{Batch, Fault, Met, Rows, World};
 use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
 
@@ -210,12 +212,15 @@ impl<W: World> Slot<W> {
         let (mut foreign, mut cut, mut failed) = (None, None, None);
         let named = open.iter_mut().map(|(at, open)| (self.topics[at.0].changelog.as_str(), *at, open));
         let mut changelogs = Changelogs { all: named.collect(), last: 0 };
-        let mut batch = W::Batch::default();
+        let (mut batch, mut seats) = (W::Batch::default(), HashMap::new());
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some((at, task)) = changelogs.find(topic, partition) else { return };
                 match apply(task, offset, key, value) {
-                    Applied::Row(key) => batch.put(at, key, value),
+                    Applied::Row(key) => {
+                        let (store, batch, seats) = (self.store(at), &mut batch, seats.entry(at).or_default());
+                        take_in(&mut Taken { at, store, batch, seats }, key, value);
+                    }
                     Applied::Nothing => {}
                     Applied::Foreign => foreign = Some(at),
                 }
@@ -264,6 +269,11 @@ impl<W: World> Slot<W> {
         )
     }
 
+    fn store(&self, (node, partition): TaskAt) -> &dyn Store {
+        let node = self.nodes.iter().find(|known| known.name == node).expect("invariant: a task is of a node of ours");
+        self.world.state().store(node, partition)
+    }
+
     pub(crate) async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
         self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
     }
@@ -283,6 +293,28 @@ impl Changelogs<'_> {
         }
         let (_, at, open) = &mut self.all[self.last];
         Some((*at, open))
+    }
+}
+
+/// A store with what is taken in and not written yet.
+struct Taken<'a, B> {
+    at: TaskAt,
+    store: &'a dyn Store,
+    batch: &'a mut B,
+    /// What was put of the driver's own: nothing else is looked at again.
+    seats: &'a mut HashMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl<B: Batch> Along for Taken<'_, B> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.seats.get(key).cloned().unwrap_or_else(|| self.store.get(key))
+    }
+
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.batch.put(self.at, key, value);
+        if key.first() == Some(&DRIVER) {
+            self.seats.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+        }
     }
 }
 

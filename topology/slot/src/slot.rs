@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
+use crate::seats::Seats;
 use crate::silence::Silence;
 use crate::standby::Standby;
 use crate::views::Apart;
@@ -93,6 +94,8 @@ pub(crate) struct Owned {
     pub rows: BTreeMap<TaskAt, Row>,
     /// Views of ours whose stores are restored while the others run.
     pub later: BTreeSet<TaskAt>,
+    /// The seats of running tasks that have written, for rows that come and go.
+    pub seats: BTreeMap<TaskAt, Seats>,
     /// Lineages that the changelog does not hold yet.
     pub lineages: BTreeMap<TaskAt, [u8; 16]>,
     /// How far each input has been read.

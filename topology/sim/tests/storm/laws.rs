@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_flow::log::{Log, LogError, Logged, visit};
-use tributary_flow::{Changes, DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, reader, replay, time};
+use tributary_flow::{DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, reader, replay, time};
 use tributary_sim::{SimOptions, Simulation, TaskAt};
+use tributary_slot::take_in;
 
 use super::scenes;
 use super::workload::{LETTERS, ORDERED, PARTITIONS, TIMERS, has_absence, has_timers, tasks};
@@ -202,14 +203,17 @@ pub fn replays(simulation: &Simulation) -> Result<(), String> {
     law(odd.is_none(), || format!("{odd:?}"))
 }
 
+/// A record of a changelog: offset, key, value.
+type Change = (u64, Vec<u8>, Option<Vec<u8>>);
+
 /// The changes of a task as its changelog has them, and its lineage.
-fn changelog(simulation: &Simulation, (node, partition): TaskAt) -> (Vec<(u64, Changes)>, Option<Vec<u8>>) {
+fn changelog(simulation: &Simulation, (node, partition): TaskAt) -> (Vec<Change>, Option<Vec<u8>>) {
     let (mut changes, mut lineage) = (Vec::new(), None);
     let topic = format!("node-{node}.changelog.v1");
     for (_, record) in records(simulation, &topic).into_iter().filter(|(at, _)| *at == partition) {
         match record.key {
             Some(key) if key == b"L" => lineage = record.value,
-            Some(key) => changes.push((record.offset, Changes::from([(key, record.value)]))),
+            Some(key) => changes.push((record.offset, key, record.value)),
             None => {}
         }
     }
@@ -226,7 +230,7 @@ fn stores_follow(played: &Played) -> Result<(), String> {
         let (changes, lineage, fold) = folds.entry(at).or_insert_with(|| {
             let (changes, lineage) = changelog(simulation, at);
             let mut fold = MemoryStore::default();
-            changes.iter().for_each(|(_, change)| fold.apply(change));
+            changes.iter().for_each(|(_, key, value)| take_in(&mut fold, key, value.as_deref()));
             (changes, lineage, fold)
         });
         law(lineage.is_some() || changes.is_empty(), || format!("{node}[{partition}] has no lineage"))?;
@@ -238,7 +242,8 @@ fn stores_follow(played: &Played) -> Result<(), String> {
             continue; // It is not rolled forward: that is found out.
         }
         let mut rolled = store.rows();
-        changes.iter().filter(|(offset, _)| *offset >= row.changelog).for_each(|(_, change)| rolled.apply(change));
+        let left = changes.iter().filter(|(offset, ..)| *offset >= row.changelog);
+        left.for_each(|(_, key, value)| take_in(&mut rolled, key, value.as_deref()));
         law(rolled == *fold, || format!("{node}[{partition}] from {} on", row.changelog))?;
     }
     Ok(())
@@ -256,14 +261,13 @@ fn seen_is_committed(played: &Played) -> Result<(), String> {
             let mut epochs = BTreeMap::from([(0, reader::digest(&store))]);
             let (changes, _) = changelog(&played.simulation, *at);
             let mut last: Option<Vec<u8>> = None;
-            for (_, change) in changes {
-                let key = change.keys().next().cloned();
+            for (_, key, value) in changes {
                 // An epoch's changes are in order of key: where it falls, the next begins.
-                if last.is_some() && key <= last {
+                if last.as_ref().is_some_and(|last| key <= *last) {
                     epochs.insert(Reader::new(&store).epoch(), reader::digest(&store));
                 }
-                store.apply(&change);
-                last = key;
+                take_in(&mut store, &key, value.as_deref());
+                last = Some(key);
             }
             epochs.insert(Reader::new(&store).epoch(), reader::digest(&store));
             epochs

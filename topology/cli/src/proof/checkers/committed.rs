@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use tributary_flow::{Log, Logged, MemoryStore, Node, Reader, Store, reader};
 use tributary_graph::NODES;
-use tributary_slot::LINEAGE;
+use tributary_slot::{LINEAGE, take_in};
 
 use super::{Checker, Found, Seen};
 use crate::load::plan::Draw;
@@ -69,11 +69,9 @@ impl Shadow {
     fn take(&mut self) {
         let Some(Logged { offset, key, value, .. }) = self.read.pop_front() else { return };
         let row = key.clone().unwrap_or_default();
-        match value {
-            // Which history this is; no row of the state.
-            _ if row == LINEAGE => {}
-            Some(value) => drop(self.rows.pairs.insert(row, value)),
-            None => drop(self.rows.pairs.remove(&row)),
+        // The lineage says which history this is, and is no row.
+        if row != LINEAGE {
+            take_in(&mut self.rows, &row, value.as_deref());
         }
         (self.last, self.next) = (key, offset + 1);
     }
