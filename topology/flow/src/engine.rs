@@ -8,7 +8,9 @@
 //!
 //! A task that panics is halted, loudly and alone: it says at which record or timer, and keeps its position, so that a mended
 //! build goes on from there. Over a record that came by hand a task is not halted yet: it takes no more by hand in this
-//! epoch, reads the record from the log in a later one, and if it panics again the place is where everybody finds it.
+//! epoch, reads the record from the log in a later one, and if it panics again the place is where everybody finds it. Mostly
+//! it does not: a process that has not heard yet that some of its partitions are another's may do there again what the other
+//! has done, for a task that has read of it in the log. That epoch is fenced.
 //!
 //! Deliberately absent: threads, I/O, and any decision about when an epoch begins.
 
@@ -179,7 +181,7 @@ impl Engine {
                     self.abort();
                     return Err(EpochFailed(reason));
                 }
-                (Stop::Halt(_), At::Handed) => slot.apart = true,
+                (Stop::Halt(reason), At::Handed) => slot.keep_apart(&reason),
                 (Stop::Halt(reason), At::Timers) => slot.halt(self.now, slot.task.firing().as_deref(), &reason),
                 (Stop::Halt(reason), At::Read(input)) => slot.halt(self.now, Some(&place(input)), &reason),
             }
@@ -313,6 +315,19 @@ impl Slot {
                 None
             }
         }
+    }
+
+    /// Hands the task nothing more in this epoch.
+    fn keep_apart(&mut self, reason: &str) {
+        let (node, partition) = (self.task.node().name, self.task.partition());
+        tracing::warn!(
+            node,
+            partition,
+            reason,
+            "a record that was handed over was not taken, and is to be read from the log: another process may have a \
+             partition of ours by now"
+        );
+        self.apart = true;
     }
 
     /// Stops the task for good: a build that knows better goes on from its position.
