@@ -7,7 +7,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use rocksdb::{BlockBasedOptions, Cache, DB, DBRawIterator, ReadOptions, Snapshot, WriteBatch, WriteBufferManager};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DB, DBRawIterator, ReadOptions, Snapshot, WriteBatch,
+    WriteBufferManager,
+};
 use tributary_flow::store::{StoreFailure, Visit};
 use tributary_flow::{Node, Store, Stores};
 use tributary_slot::{Batch, Row, Rows, TaskAt};
@@ -86,6 +89,11 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     table.set_bloom_filter(10.0, false);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In parts of a block's size: whole ones of a file have megabytes, which is more than a shard of the cache has room for, and
+    // would then be read from the file and hashed for every row that is looked up.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_pin_top_level_index_and_filter(true);
     let mut options = rocksdb::Options::default();
     options.create_if_missing(true);
     options.set_block_based_table_factory(&table);

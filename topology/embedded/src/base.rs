@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind,
-    WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, ErrorKind, WriteBatch, WriteOptions,
 };
 use thiserror::Error;
 
@@ -198,6 +198,11 @@ fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_bloom_filter(10.0, false);
+    // In parts of a block's size: whole ones of a file have megabytes, which is more than a shard of the cache has room for, and
+    // would then be read from the file and hashed for every row that is looked up.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_pin_top_level_index_and_filter(true);
 
     let mut log = rocksdb::Options::default();
     log.set_block_based_table_factory(&blocks);
