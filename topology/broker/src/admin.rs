@@ -61,7 +61,7 @@ pub struct Cluster {
 const VIEW: &[(&str, &str)] = &[("segment.bytes", "33554432")];
 /// How a changelog of a node that writes is kept: payments wait for its restore and it is a small part of all state, so it is
 /// compacted sooner and more often; the broker's default waits until half of a log is new.
-const WRITER: &[(&str, &str)] = &[("segment.bytes", "8388608"), ("min.cleanable.dirty.ratio", "0.2")];
+const WRITER: &[(&str, &str)] = &[("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.2")];
 
 /// Whether a setting of a topic that is not what we would set is wrong, and not only slower. A store that is no older than [`MAX_AGE`]
 /// is rolled forward, and must find every tombstone since; twice that leaves room for whoever works on it.
