@@ -37,7 +37,7 @@ use tributary_flow::{Cx, Effects, Event, Processor, Refusal, State};
 use tributary_graph::risk;
 use tributary_schemas::transactions::LegEvent;
 
-use crate::state::{BUCKETS, PENDING};
+use crate::state::PENDING;
 pub use rules::{Rules, RulesError};
 
 pub use state::Block;
@@ -85,7 +85,7 @@ impl Processor for RiskProcessor {
     type Ports = risk::Ports;
     type Head = Block;
     type Timer = Timer;
-    const PASSING: &'static [Passing] = &[BUCKETS.passing(), PENDING.passing()];
+    const PASSING: &'static [Passing] = &[PENDING.passing()];
 
     fn step(
         &self,

@@ -106,21 +106,21 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     options
 }
 
-/// Changes to several stores, by node.
+/// NodeChanges to several stores, by node.
 #[derive(Default)]
 pub(crate) struct Batches {
-    nodes: Vec<(&'static str, Changes)>,
+    nodes: Vec<(&'static str, NodeChanges)>,
     /// Where among them the last change went: they come in runs of one node.
     last: usize,
 }
 
 impl Batches {
-    fn of(&mut self, node: &'static str) -> &mut Changes {
+    fn of(&mut self, node: &'static str) -> &mut NodeChanges {
         if self.nodes.get(self.last).is_none_or(|(name, _)| *name != node) {
             let known = self.nodes.iter().position(|(name, _)| *name == node);
             self.last = known.unwrap_or(self.nodes.len());
             if known.is_none() {
-                self.nodes.push((node, Changes::default()));
+                self.nodes.push((node, NodeChanges::default()));
             }
         }
         &mut self.nodes[self.last].1
@@ -142,9 +142,9 @@ impl Batch for Batches {
     }
 }
 
-/// Changes to one store. What is wiped is wiped first.
+/// NodeChanges to one store. What is wiped is wiped first.
 #[derive(Default)]
-struct Changes {
+struct NodeChanges {
     wiped: Vec<u32>,
     /// Keys and values, one behind the other.
     bytes: Vec<u8>,
@@ -152,7 +152,7 @@ struct Changes {
     rows: Vec<(usize, usize, Option<usize>)>,
 }
 
-impl Changes {
+impl NodeChanges {
     fn put(&mut self, partition: u32, key: &[u8], value: Option<&[u8]>) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(&partition.to_be_bytes());
@@ -165,7 +165,7 @@ impl Changes {
     /// In order of key, and of each the last: the table in memory finds the place of a row that lies behind the one before in a
     /// fraction of the steps, and a restore comes in the order of a log.
     fn batch(mut self) -> WriteBatch {
-        let Changes { wiped, bytes, rows } = &mut self;
+        let NodeChanges { wiped, bytes, rows } = &mut self;
         let key = |(begin, middle, _): &(usize, usize, Option<usize>)| &bytes[*begin..*middle];
         rows.sort_by(|a, b| key(a).cmp(key(b)));
         let mut batch = WriteBatch::with_capacity_bytes(bytes.len() + rows.len() * FRAMING);

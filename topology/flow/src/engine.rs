@@ -8,9 +8,9 @@
 //!
 //! A task that panics is halted, loudly and alone: it says at which record or timer, and keeps its position, so that a mended
 //! build goes on from there. Over a record that came by hand a task is not halted yet: it takes no more by hand in this
-//! epoch, reads the record from the log in a later one, and if it panics again the place is where everybody finds it. Mostly
-//! it does not: a process that has not heard yet that some of its partitions are another's may do there again what the other
-//! has done, for a task that has read of it in the log. That epoch is fenced.
+//! epoch, reads the record from the log in a later one, and if it panics again the place is where everybody finds it. Usually it
+//! does not: a process that has lost a partition and has not heard so repeated what its successor had committed, and a task
+//! whose partition it kept had read that already. That epoch is fenced.
 //!
 //! Deliberately absent: threads, I/O, and any decision about when an epoch begins.
 
@@ -324,8 +324,8 @@ impl Slot {
             node,
             partition,
             reason,
-            "a record that was handed over was not taken, and is to be read from the log: another process may have a \
-             partition of ours by now"
+            "a record that was handed over was not taken, and is to be read from the log, where a broken invariant halts the \
+             task; or another process has a partition of ours by now, and this epoch is fenced"
         );
         self.apart = true;
     }

@@ -226,8 +226,8 @@ pub trait Processor: Send + Sync + 'static {
     type Head: Serialize + DeserializeOwned;
     /// The names of a key's timers.
     type Timer: Serialize + DeserializeOwned + Clone + Debug;
-    /// What of its state comes and goes beside the timers, and is never met again under the same key. A changelog has no more
-    /// of such rows than there were at once.
+    /// What of its state comes and soon goes beside the timers, mostly for good. A changelog has no more of such rows than there
+    /// were at once. What is here once stays here: rows that have a seat in a changelog would come back if they lost it.
     const PASSING: &'static [Passing] = &[];
 
     /// One event of one key.

@@ -25,7 +25,7 @@ pub(crate) mod tag {
 /// First byte of what a driver keeps beside a task's rows: above all of theirs, and no part of the state.
 pub const DRIVER: u8 = b'z';
 
-/// Rows that come and go, and whose keys never come back.
+/// Rows that come and go, and whose keys mostly do not come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {
     /// The heads of keys.

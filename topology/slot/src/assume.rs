@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tributary_flow::{Engine, Foresight};
 
+use crate::seats::Seats;
 use crate::slot::Owned;
 use crate::status::REPORT;
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
@@ -50,7 +51,9 @@ impl<W: World> Slot<W> {
         let targets = read.keys().map(|at| (*at, end(at))).collect();
         self.world.own(rows.keys().copied().collect());
         let reported = self.world.elapsed().saturating_sub(REPORT);
-        let (sent, seats, foresight, records) = (BTreeMap::new(), BTreeMap::new(), Foresight::default(), read.clone());
+        // Now, for they are looked through one by one, and a transaction has little time.
+        let seats = rows.keys().map(|at| (*at, Seats::of(self.store(*at)))).collect();
+        let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
         tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
         let (apart, further) = (None, false);
         self.owned = Some(Owned {

@@ -39,7 +39,7 @@ mod world;
 pub use commit::{PROTOCOL, Step};
 pub use restore::{LINEAGE, MAX_AGE};
 pub use row::Row;
-pub use seats::{Along, take_in};
+pub use seats::{Along, row_of, take_in};
 pub use slot::{Options, Slot};
 pub use world::{Batch, Failed, Fault, Join, Membership, Met, News, Outgoing, Rebalance, Rows, World};
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tributary_flow::rows::DRIVER;
+use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Store, Stores as _, time};
 
 use crate::seats::{Along, take_in};
@@ -209,7 +210,7 @@ impl<W: World> Slot<W> {
         wait: Duration,
         most: usize,
     ) -> Result<Reached, Trouble> {
-        let (mut foreign, mut cut, mut failed) = (None, None, None);
+        let (mut foreign, mut cut, mut failed, mut broken) = (None, None, None, None);
         let named = open.iter_mut().map(|(at, open)| (self.topics[at.0].changelog.as_str(), *at, open));
         let mut changelogs = Changelogs { all: named.collect(), last: 0 };
         let (mut batch, mut seats) = (W::Batch::default(), HashMap::new());
@@ -219,7 +220,10 @@ impl<W: World> Slot<W> {
                 match apply(task, offset, key, value) {
                     Applied::Row(key) => {
                         let (store, batch, seats) = (self.store(at), &mut batch, seats.entry(at).or_default());
-                        take_in(&mut Taken { at, store, batch, seats }, key, value);
+                        // Nothing may unwind through the client: what a store cannot read is told when the read is over.
+                        let taken =
+                            StoreFailure::caught(|| take_in(&mut Taken { at, store, batch, seats }, key, value));
+                        broken = broken.take().or(taken.err());
                     }
                     Applied::Nothing => {}
                     Applied::Foreign => foreign = Some(at),
@@ -239,6 +243,9 @@ impl<W: World> Slot<W> {
             Met::Failed(error) => failed = Some(error),
         };
         let met = self.world.read_changelogs(wait, most, &mut meet).await;
+        if let Some(failure) = broken {
+            return Err(Trouble::Stop(Failure::Store(failure.0)));
+        }
         if let Some(at) = foreign {
             return Ok(Reached::Foreign(at));
         }
@@ -269,7 +276,7 @@ impl<W: World> Slot<W> {
         )
     }
 
-    fn store(&self, (node, partition): TaskAt) -> &dyn Store {
+    pub(crate) fn store(&self, (node, partition): TaskAt) -> &dyn Store {
         let node = self.nodes.iter().find(|known| known.name == node).expect("invariant: a task is of a node of ours");
         self.world.state().store(node, partition)
     }

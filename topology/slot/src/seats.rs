@@ -37,7 +37,7 @@ fn number(bytes: &[u8]) -> u32 {
 pub(crate) struct Seats {
     /// Those below `next`.
     free: BTreeSet<u32>,
-    /// From here on nobody ever had one.
+    /// From here on nobody has one.
     next: u32,
 }
 
@@ -156,6 +156,18 @@ impl Along for MemoryStore {
     }
 }
 
+/// The row that a record of a changelog is about; nothing where it says that a seat is left.
+#[must_use]
+pub fn row_of<'a>(key: &'a [u8], value: Option<&'a [u8]>) -> Option<&'a [u8]> {
+    if key.first() == Some(&SEAT) { value.map(|record| parted(record).0) } else { Some(key) }
+}
+
+/// A seat's record: the row that has it, and its value.
+fn parted(record: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = record.split_first_chunk().expect("invariant: the record of a seat names its row");
+    rest.split_at(u32::from_be_bytes(*length) as usize)
+}
+
 /// Takes in a record of a changelog that is not the lineage's. Taking in again what was taken in before, up to the same end, changes
 /// nothing.
 pub fn take_in(rows: &mut impl Along, key: &[u8], value: Option<&[u8]>) {
@@ -163,10 +175,7 @@ pub fn take_in(rows: &mut impl Along, key: &[u8], value: Option<&[u8]>) {
         [SEAT, seat @ ..] => number(seat),
         _ => return rows.put(key, value),
     };
-    let taken = value.map(|record| {
-        let (length, rest) = record.split_first_chunk().expect("invariant: the record of a seat names its row");
-        rest.split_at(u32::from_be_bytes(*length) as usize)
-    });
+    let taken = value.map(parted);
     let before = rows.get(&holder(seat)).filter(|before| taken.is_none_or(|(row, _)| row != before));
     if let Some(before) = before {
         let of_before = seat_of(&before);

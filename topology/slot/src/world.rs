@@ -160,7 +160,7 @@ pub trait Batch: Default {
     fn put(&mut self, at: TaskAt, key: &[u8], value: Option<&[u8]>);
     /// What the store knows of its past.
     fn row(&mut self, at: TaskAt, row: &Row);
-    /// Everything of a task is deleted, the row too.
+    /// Everything of a task is deleted, the row too, before anything of it is put.
     fn wipe(&mut self, at: TaskAt);
 }
 

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use tributary_flow::{Log, Logged, MemoryStore, Node, Reader, Store, reader};
 use tributary_graph::NODES;
-use tributary_slot::{LINEAGE, take_in};
+use tributary_slot::{LINEAGE, row_of, take_in};
 
 use super::{Checker, Found, Seen};
 use crate::load::plan::Draw;
@@ -109,7 +109,8 @@ impl Committed {
         let window = match draw {
             Some(draw) => {
                 let record = log.read(&topic, partition, draw.below(end), 1)?.into_iter().next();
-                Window { from: record.and_then(|record| record.key).unwrap_or_default(), most: ROWS }
+                let row = record.and_then(|Logged { key, value, .. }| Some(row_of(&key?, value.as_deref())?.to_vec()));
+                Window { from: row.unwrap_or_default(), most: ROWS }
             }
             None => Window { from: Vec::new(), most: usize::MAX },
         };
