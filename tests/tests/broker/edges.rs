@@ -118,7 +118,7 @@ fn bad_bytes_become_dead_letters_and_a_wrong_clock_does_not_run() {
                     .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
             };
             letters.push((header("code").unwrap(), header("topic").unwrap(), record.value.clone().unwrap()));
-            Ok::<_, tributary_flow::LogError>(())
+            Ok::<_, LogError>(())
         })
         .unwrap();
     }

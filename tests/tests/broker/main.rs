@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tributary_broker::{Broker, Failure, Options, StartError, admin};
-use tributary_flow::{Header, Log, Platform, Task, log, reader, replay};
+use tributary_flow::{Header, Log, LogError, Platform, Task, log, reader, replay};
 
 use tributary_cli::managed::kafka::{Kafka, Lifetime, Options as KafkaOptions};
 
@@ -75,7 +75,7 @@ fn ask(client: &Broker, from: u64, to: u64, rate: u64) {
 }
 
 /// What `toy.entries.v1` says: commands counted, and timers fired; numbers have no gap and no double.
-fn counted(log: &dyn Log) -> (BTreeSet<String>, u64) {
+fn counted(log: &dyn Log) -> Result<(BTreeSet<String>, u64), LogError> {
     let (mut commands, mut timers) = (BTreeSet::new(), 0);
     let mut next: BTreeMap<(String, bool), u64> = BTreeMap::new();
     for partition in 0..PARTITIONS {
@@ -91,11 +91,10 @@ fn counted(log: &dyn Log) -> (BTreeSet<String>, u64) {
             } else {
                 assert!(commands.insert(counted.command.clone()), "{} counted twice", counted.command);
             }
-            Ok::<_, tributary_flow::LogError>(())
-        })
-        .unwrap();
+            Ok::<_, LogError>(())
+        })?;
     }
-    (commands, timers)
+    Ok((commands, timers))
 }
 
 fn eventually(what: &str, bound: u64, mut holds: impl FnMut() -> bool) {
@@ -106,10 +105,11 @@ fn eventually(what: &str, bound: u64, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the log holds `total` counts, each once.
+/// Waits until the log holds `total` counts, each once. A broker that has just come back may not answer yet.
 fn all_counted(log: &dyn Log, total: u64) -> u64 {
-    eventually(&format!("{total} commands counted"), 90, || counted(log).0.len() as u64 >= total);
-    let (commands, timers) = counted(log);
+    let there = || counted(log).is_ok_and(|(commands, _)| commands.len() as u64 >= total);
+    eventually(&format!("{total} commands counted"), 90, there);
+    let (commands, timers) = counted(log).unwrap();
     assert_eq!(commands, (0..total).map(|number| format!("command-{number}")).collect());
     timers
 }
@@ -150,7 +150,7 @@ fn replays(broker: &Broker) {
         let mut found = Vec::new();
         log::visit(broker, topic, partition, |record| {
             found.push((record.key, record.value));
-            Ok::<_, tributary_flow::LogError>(())
+            Ok::<_, LogError>(())
         })
         .unwrap();
         found.sort();

@@ -194,6 +194,8 @@ pub fn take_in(rows: &mut impl Along, key: &[u8], value: Option<&[u8]>) {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
     /// A task's store with its changelog, and its rows as they should be.
@@ -212,7 +214,15 @@ mod tests {
         fn new(seed: u64) -> Self {
             let (store, rows) = (MemoryStore::default(), BTreeMap::new());
             let seats = Seats::of(&store);
-            Life { random: seed, rows, store, seats, changelog: Vec::new(), past: Vec::new(), most: 0 }
+            let mut life = Life { random: seed, rows, store, seats, changelog: Vec::new(), past: Vec::new(), most: 0 };
+            // An older build left some under their own keys.
+            for old in 0..life.below(4) {
+                let (key, value) = (format!("n{}", 3 * old).into_bytes(), b"old".to_vec());
+                take_in(&mut life.store, &key, Some(&value));
+                life.changelog.push((key.clone(), Some(value.clone())));
+                life.rows.insert(key, value);
+            }
+            life
         }
 
         fn below(&mut self, n: usize) -> usize {
@@ -252,30 +262,41 @@ mod tests {
             self.past.push((self.store.clone(), self.changelog.len()));
         }
 
-        fn restored(&self, mut store: MemoryStore, from: usize) -> MemoryStore {
-            self.changelog[from..].iter().for_each(|(key, value)| take_in(&mut store, key, value.as_deref()));
+        fn restored(&self, mut store: MemoryStore, read: Range<usize>) -> MemoryStore {
+            self.changelog[read].iter().for_each(|(key, value)| take_in(&mut store, key, value.as_deref()));
             store
         }
 
         fn check(&mut self) {
             let state: BTreeMap<_, _> = self.store.pairs.range(..vec![DRIVER]).collect();
             assert!(state.into_iter().eq(self.rows.iter()));
-            assert_eq!(self.restored(MemoryStore::default(), 0), self.store, "from nothing");
+            assert_eq!(self.restored(MemoryStore::default(), 0..self.changelog.len()), self.store, "from nothing");
             let at = self.below(self.past.len());
             let earlier = self.below(at + 1);
             let (store, from) = (self.past[at].0.clone(), self.past[earlier].1);
-            assert_eq!(self.restored(store, from), self.store, "from {at} on, and again what came since {earlier}");
+            let read = from..self.changelog.len();
+            assert_eq!(self.restored(store, read), self.store, "from {at} on, and again what came since {earlier}");
             // As a compacted topic has it, tombstones and all, from an old store on or from nothing.
             let whole = self.changelog.clone();
             let last: BTreeMap<_, _> = whole.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
             let kept = |from: usize| {
                 let kept = whole.iter().enumerate().filter(|(at, (key, _))| *at >= from && last[key] == *at);
-                kept.map(|(_, record)| record.clone()).collect()
+                kept.map(|(_, record)| record.clone()).collect::<Vec<_>>()
             };
             let old = &self.past[at].0;
-            for (store, kept) in [(MemoryStore::default(), kept(0)), (old.clone(), kept(from))] {
+            // Whoever begins at the beginning needs no tombstone: they go in time.
+            let lasting: Vec<_> = kept(0).into_iter().filter(|(_, value)| value.is_some()).collect();
+            let nothing = MemoryStore::default;
+            for (store, kept) in [(nothing(), kept(0)), (nothing(), lasting), (old.clone(), kept(from))] {
                 self.changelog = kept;
-                assert_eq!(self.restored(store, 0).pairs, self.store.pairs, "compacted");
+                let end = self.changelog.len();
+                // Read at once, or cut off and read on from a lower bound of what was taken in.
+                let cut = self.below(end + 1);
+                let again = self.below(cut + 1);
+                for (first, then) in [(0..0, 0..end), (0..cut, again..end)] {
+                    let rows = self.restored(self.restored(store.clone(), first.clone()), then.clone());
+                    assert_eq!(rows.pairs, self.store.pairs, "compacted, by {first:?} and {then:?}");
+                }
             }
             let seats = last.keys().filter(|key| key[0] == SEAT).count();
             self.changelog = whole;
