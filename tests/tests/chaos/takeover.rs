@@ -25,7 +25,7 @@ const STATE_MB: u64 = 1_000;
 /// Payments at a time until there is as much.
 const PAYMENTS: u32 = 50_000;
 /// How long a fleet may take until it runs everything and has little left to do.
-const SETTLED: Duration = Duration::from_secs(300);
+const SETTLED: Duration = Duration::from_secs(600);
 /// What a fleet under a steady load has to do at any time, in records of a task.
 const LITTLE: u64 = 500;
 /// How long a payment may wait.

@@ -106,7 +106,7 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     options
 }
 
-/// NodeChanges to several stores, by node.
+/// Changes to several stores, by node.
 #[derive(Default)]
 pub(crate) struct Batches {
     nodes: Vec<(&'static str, NodeChanges)>,
@@ -142,7 +142,7 @@ impl Batch for Batches {
     }
 }
 
-/// NodeChanges to one store. What is wiped is wiped first.
+/// Changes to one store. What is wiped is wiped first.
 #[derive(Default)]
 struct NodeChanges {
     wiped: Vec<u32>,

@@ -79,8 +79,9 @@ pub fn run(args: &Sim) -> Result<ExitCode> {
     let done = seeds::run(args, until, &told);
     print!("{}", report::summary(&done, begun.elapsed()));
     let Some((scenario, run)) = done.failed else {
-        if told.load(Ordering::Relaxed) {
-            println!("Sim: told to stop, {} of {} seeds were run", done.hashes.len(), args.seeds);
+        let whole = done.hashes.len() as u64 == args.seeds;
+        if told.load(Ordering::Relaxed) && !whole {
+            print!("{}", report::stopped(&done, args.seeds));
             return Ok(ExitCode::from(TOLD_TO_STOP));
         }
         return Ok(ExitCode::SUCCESS);

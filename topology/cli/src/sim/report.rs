@@ -69,6 +69,11 @@ pub(super) fn summary(done: &Done, took: Duration) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
+/// It was told to stop before all seeds had run.
+pub(super) fn stopped(done: &Done, seeds: u64) -> String {
+    format!("Sim: told to stop, {} of {} seeds were run\n", grouped(done.hashes.len() as u64), grouped(seeds))
+}
+
 fn row(what: &str, one: &str, other: &str) -> String {
     format!("{what:44}{one:>12}{other:>18}").trim_end().to_owned()
 }
