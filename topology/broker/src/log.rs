@@ -71,7 +71,7 @@ impl KafkaLog {
         let unused = index.map(|index| cursors.remove(index));
         drop(cursors);
         drop(unused);
-        let consumer = Consumer::new(&settings::reader(&self.brokers, &self.client, "read_committed"))?;
+        let consumer = Consumer::new(&settings::auditor(&self.brokers, &self.client))?;
         consumer.assign([(topic, partition, from)])?;
         Ok(Cursor { consumer, topic: topic.to_owned(), partition, next: from, ended: 0, ahead: Default::default() })
     }

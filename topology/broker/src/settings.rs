@@ -104,6 +104,14 @@ pub(crate) fn reader(brokers: &str, passed: &BTreeMap<String, String>, isolation
     settings
 }
 
+/// A reader of what is committed that goes from one partition to the next. It knows that it is at an end by an answer without
+/// records, and a broker holds such an answer back for as long as it may.
+pub(crate) fn auditor(brokers: &str, passed: &BTreeMap<String, String>) -> Settings {
+    let mut settings = reader(brokers, passed, "read_committed");
+    settings.insert("fetch.wait.max.ms".into(), "10".into());
+    settings
+}
+
 /// What all readers share: positions are ours, ends are told, and what is fetched ahead is bounded.
 fn reading(isolation: &str) -> Settings {
     [
