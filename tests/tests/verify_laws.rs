@@ -370,7 +370,7 @@ fn stores_on_other_machines_are_not_compared_and_that_is_told() -> Result<()> {
     let bench = Bench::new()?;
     let report = bench.verify(bench.source.log.as_ref(), false)?;
     let told: Vec<_> = report.uncompared.into_iter().collect();
-    ensure!(told == [(("stores", "they are not on this machine"), 4)], "{told:?}");
+    ensure!(told == [(("stores", "they are not in the folder that --data names"), 4)], "{told:?}");
     Ok(())
 }
 

@@ -64,7 +64,7 @@ fn look(api: &Shared) -> HealthAnswer {
     }
 }
 
-/// Everything about the process; 503 where a task is halted.
+/// Everything about the process; 503 where a task is halted or none runs.
 #[utoipa::path(get, path = "/health", tag = "operation",
     responses((status = 200, body = HealthAnswer), (status = 503, body = HealthAnswer)))]
 pub(crate) async fn health(State(api): State<Shared>) -> Response {

@@ -133,7 +133,7 @@ impl Live {
         let application = format!("tributary-{}", RUNS.fetch_add(1, Ordering::SeqCst));
         // Ours is scripted: there must be no topic by which it could be compared with the broker's.
         let mut plan = admin::plan(graph::NODES, partitions, 1);
-        plan.retain(|topic| topic.name != admin::CLOCK_TOPIC);
+        plan.retain(|topic| topic.name != tributary_flow::CLOCK);
         let failed = admin::create_topics(brokers, &Default::default(), &plan)?;
         ensure!(failed.is_empty(), "topics could not be created: {failed:?}");
         let (shared, folder, brokers): (_, PathBuf, _) = (setup(partitions), folder.to_owned(), brokers.to_owned());

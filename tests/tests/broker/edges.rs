@@ -83,7 +83,7 @@ fn what_cannot_run_says_so_in_one_line() {
 }
 
 #[test]
-fn bad_bytes_become_dead_letters_and_a_wrong_clock_does_not_run() {
+fn bad_bytes_become_dead_letters_and_a_wrong_clock_or_session_does_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let kafka = cluster(folder.path());
     let mut late = options(&kafka.bootstrap, &folder.path().join("late"), "slot-0");
@@ -91,6 +91,13 @@ fn bad_bytes_become_dead_letters_and_a_wrong_clock_does_not_run() {
     let late = Broker::client(&late, toy::NODES).err().unwrap();
     println!("{late}");
     assert!(matches!(late, StartError::Clock { seconds: -9..=-7, .. }));
+    // As brokers come, they allow no less than six seconds.
+    let mut hasty = options(&kafka.bootstrap, &folder.path().join("hasty"), "slot-0");
+    hasty.session = Duration::from_secs(2);
+    let hasty = Broker::start(hasty, toy::NODES, Arc::new(|partition| toy::tasks(partition, PARTITIONS))).unwrap();
+    let failure = hasty.wait_failure(Duration::from_secs(30)).unwrap();
+    println!("{failure}");
+    assert!(matches!(failure, Failure::Session(_)), "{failure}");
 
     let broker = start(&kafka.bootstrap, &folder.path().join("state"), "slot-0");
     let (tell, told) = mpsc::channel();

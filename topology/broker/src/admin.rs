@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::KafkaError;
-use tributary_flow::{DEAD_LETTERS, Node};
+use tributary_flow::{CLOCK, DEAD_LETTERS, Node};
 use tributary_slot::MAX_AGE;
 
 use crate::submit::Context as Logging;
 use crate::{StartError, settings};
-
-pub use crate::submit::CLOCK_TOPIC;
 
 /// How long a cluster may take to answer when it is first asked, and when it is for the last time.
 const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(8);
@@ -65,9 +63,10 @@ const WRITER: &[(&str, &str)] = &[("segment.bytes", "4194304"), ("min.cleanable.
 
 /// Whether a setting of a topic that is not what we would set is wrong, and not only slower. A store that is no older than [`MAX_AGE`]
 /// is rolled forward, and must find every tombstone since; twice that leaves room for whoever works on it.
-fn is_wrong(key: &str, is: &str) -> bool {
+fn is_wrong(topic: &str, key: &str, is: &str) -> bool {
     match key {
         "segment.bytes" | "min.cleanable.dirty.ratio" => false,
+        "retention.ms" => topic != CLOCK,
         "delete.retention.ms" => is.parse().is_ok_and(|kept: i64| kept < 2 * MAX_AGE / 1_000),
         _ => true,
     }
@@ -100,30 +99,35 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
         let changelog = [compacted, if node.is_view() { VIEW } else { WRITER }].concat();
         plan.insert(node.changelog(), topic(&node.changelog(), partitions, &changelog));
     }
-    plan.insert(CLOCK_TOPIC.to_owned(), topic(CLOCK_TOPIC, 1, clock));
+    plan.insert(CLOCK.to_owned(), topic(CLOCK, 1, clock));
     plan.into_values().collect()
 }
 
-/// What is not as these nodes need it, in words.
-pub fn check(cluster: &Cluster, nodes: &[&'static Node], partitions: u32) -> Vec<String> {
+/// What is not as these nodes need it and `plan` has it, in words. More replicas than planned are right.
+pub fn check(cluster: &Cluster, nodes: &[&'static Node], plan: &[TopicPlan]) -> Vec<String> {
     let mut wrong = Vec::new();
     let own = |node: &&'static Node| [node.changelog(), node.journal()];
     let inputs = nodes.iter().flat_map(|node| node.inputs).map(|topic| topic.name.to_owned());
-    let vital: BTreeSet<String> = nodes.iter().flat_map(own).chain(inputs).collect();
-    for topic in plan(nodes, partitions, 1).into_iter().filter(|topic| topic.name != CLOCK_TOPIC) {
-        let TopicPlan { name, configs, .. } = topic;
-        match cluster.topics.get(&name) {
+    let vital: BTreeSet<String> = nodes.iter().flat_map(own).chain(inputs).chain([CLOCK.to_owned()]).collect();
+    for TopicPlan { name, partitions, replication, configs } in plan {
+        match cluster.topics.get(name) {
             None => wrong.push(format!("{name} is missing")),
-            Some(state) if state.partitions != partitions => {
+            Some(state) if state.partitions != *partitions => {
                 wrong.push(format!("{name} has {} partitions and not {partitions}", state.partitions));
             }
             Some(state) => {
+                if state.replication < *replication {
+                    let is = state.replication;
+                    wrong.push(format!(
+                        "{name} has {is} replicas and not {replication} (kafka-reassign-partitions adds them)"
+                    ));
+                }
                 // A replay needs every input, and a restore every row: what the broker may throw away is checked.
-                if !vital.contains(&name) {
+                if !vital.contains(name) {
                     continue;
                 }
                 let differs = |(key, want): (&String, &String)| {
-                    let is = state.configs.get(key).filter(|is| *is != want && is_wrong(key, is))?;
+                    let is = state.configs.get(key).filter(|is| *is != want && is_wrong(name, key, is))?;
                     Some((key.clone(), is.clone(), want.clone()))
                 };
                 let found = configs.iter().filter_map(differs);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tributary_flow::platform::{Done, TaskStatus, Told};
-use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Reader, Store, Task, TopicRef};
+use tributary_flow::{CLOCK, DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Reader, Store, Task, TopicRef};
 use tributary_slot::{At, Failed, Failure};
 
 use crate::ends::Ends;
@@ -73,15 +73,18 @@ impl Broker {
 
     fn connect(options: &Options, nodes: &[&'static Node], stores: Arc<NodeStores>) -> Result<Self, StartError> {
         let cluster = admin::cluster(&options.brokers, &options.client)?;
-        let wrong = admin::check(&cluster, nodes, options.partitions);
+        let mut plan = admin::plan(nodes, options.partitions, 1);
+        let has_clock = cluster.topics.contains_key(CLOCK);
+        plan.retain(|topic| topic.name != CLOCK || has_clock);
+        let wrong = admin::check(&cluster, nodes, &plan);
         if !wrong.is_empty() {
             return Err(StartError::Topics(wrong));
         }
         let submitter = Submitter::new(options).map_err(|error| StartError::Setting(error.to_string()))?;
-        if cluster.topics.contains_key(admin::CLOCK_TOPIC) {
+        if has_clock {
             submitter.check_clock(options.clock)?;
         } else {
-            tracing::warn!("there is no topic {}: clocks are not compared", admin::CLOCK_TOPIC);
+            tracing::warn!("there is no topic {CLOCK}: clocks are not compared");
         }
         let ends = Ends::new(&options.brokers, &options.client, watched(nodes, options.partitions)).map_err(setting)?;
         let log = KafkaLog::connect(&options.brokers, &options.client, options.partitions);

@@ -10,12 +10,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use tributary_flow::platform::{Done, Place, SubmitError};
-use tributary_flow::{Timestamp, TopicRef, partition_of};
+use tributary_flow::{CLOCK, Timestamp, TopicRef, partition_of};
 
 use crate::{Options, StartError};
-
-/// A topic whose records bear the broker's time; where it exists, clocks are compared through it.
-pub const CLOCK_TOPIC: &str = "tributary.clock.v1";
 
 /// How far our clock may be from the broker's, in seconds.
 const CLOCK_LIMIT: i64 = 5;
@@ -119,9 +116,9 @@ impl Submitter {
     pub fn check_clock(&self, clock: fn() -> Timestamp) -> Result<(), StartError> {
         let (tell, told) = mpsc::channel();
         let before = clock();
-        self.send(CLOCK_TOPIC, 0, "clock", &[], Box::new(move |result| drop(tell.send(result))));
+        self.send(CLOCK, 0, "clock", &[], Box::new(move |result| drop(tell.send(result))));
         let Ok(Ok((_, Some(broker)))) = told.recv_timeout(Duration::from_secs(10)) else {
-            tracing::warn!("the broker's clock could not be read from {CLOCK_TOPIC}");
+            tracing::warn!("the broker's clock could not be read from {CLOCK}: clocks are not compared");
             return Ok(());
         };
         let after = clock();

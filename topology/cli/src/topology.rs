@@ -22,12 +22,16 @@ pub enum TopologyCommand {
         asyncapi: bool,
     },
     /// Compare a cluster's topics with the graph; exit 1 where they differ.
-    Diff,
+    Diff {
+        /// Replicas that each topic must have.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        replication: u32,
+    },
     /// Create the topics that are missing. Never changes one that is there: a partition count is the only modulus of
     /// every key.
     Apply {
-        /// Replicas of each topic.
-        #[arg(long, default_value_t = 1)]
+        /// Replicas of each topic that is created; with one, a lost disk is a lost log.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         replication: u32,
     },
     /// Print the command lines that give clients, admins and processes the rights they need, and no more.
@@ -43,9 +47,9 @@ pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
         TopologyCommand::Apply { replication } => {
             let created = kafka::apply(config, *replication)?;
             println!("{created} topics created");
-            return diff(config);
+            return diff(config, *replication);
         }
-        TopologyCommand::Diff => return diff(config),
+        TopologyCommand::Diff { replication } => return diff(config, *replication),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -55,12 +59,30 @@ fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn diff(config: &Config) -> Result<ExitCode> {
+fn diff(config: &Config, replication: u32) -> Result<ExitCode> {
     let cluster = admin::cluster(config.brokers()?, &config.kafka)?;
-    let differences = admin::check(&cluster, graph::NODES, config.partitions);
+    let plan = admin::plan(graph::NODES, config.partitions, replication);
+    let differences = admin::check(&cluster, graph::NODES, &plan);
     differences.iter().for_each(|difference| println!("{difference}"));
     if differences.is_empty() {
-        println!("{} topics are as declared", admin::plan(graph::NODES, config.partitions, 1).len());
+        println!("{} topics are as declared", plan.len());
     }
     Ok(ExitCode::from(u8::from(!differences.is_empty())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_graph::acl::{Acl, Operation, Resource, acls};
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_created_its_operator_may_create() {
+        let acls = acls(APPLICATION);
+        for topic in admin::plan(graph::NODES, 4, 3) {
+            let may =
+                |acl: &&Acl| acl.operation == Operation::Create && acl.resource == Resource::Topic(topic.name.clone());
+            assert_eq!(acls.iter().filter(may).count(), 1, "{}", topic.name);
+        }
+    }
 }

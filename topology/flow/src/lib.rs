@@ -44,4 +44,4 @@ pub use rows::{Collection, Index};
 pub use store::{Changes, MemoryStore, Store};
 pub use task::{Input, ProcessorTask, Produced, Registry, Setup, Target, Task};
 pub use time::{Date, Timestamp};
-pub use topic::{DEAD_LETTERS, Kind, Node, Topic, TopicPartition, TopicRef, partition_of};
+pub use topic::{CLOCK, DEAD_LETTERS, Kind, Node, Topic, TopicPartition, TopicRef, partition_of};

@@ -50,6 +50,9 @@ pub type TopicRef = &'static Topic;
 /// Where undecodable and misrouted records go, as they came.
 pub static DEAD_LETTERS: &str = "tributary.dlq.v1";
 
+/// One partition, whose records bear the time of the log that took them: by it a process compares its clock with the log's.
+pub static CLOCK: &str = "tributary.clock.v1";
+
 /// A node: a processor's place in the graph.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Node {

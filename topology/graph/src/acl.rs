@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use tributary_flow::{DEAD_LETTERS, Kind};
+use tributary_flow::{CLOCK, DEAD_LETTERS, Kind};
 
 use crate::{NODES, TOPICS};
 
@@ -107,7 +107,7 @@ pub fn acls(application: &str) -> Vec<Acl> {
     let mut grants = Grants { principal: format!("User:{application}-operator"), acls: &mut acls };
     let domain = TOPICS.iter().map(|topic| topic.name.to_owned());
     let internal = NODES.iter().flat_map(|node| [node.changelog(), node.journal()]);
-    for topic in domain.chain(internal).chain([DEAD_LETTERS.to_owned()]) {
+    for topic in domain.chain(internal).chain([DEAD_LETTERS, CLOCK].map(str::to_owned)) {
         grants.topic(&[Operation::Create, Operation::Describe, Operation::DescribeConfigs], &topic);
     }
     acls
@@ -131,6 +131,7 @@ fn processes(application: &str, acls: &mut Vec<Acl>) {
         grants.topic(&[Read, Write, DescribeConfigs], &node.journal());
     }
     grants.topic(&[Read, Write], DEAD_LETTERS);
+    grants.topic(&[Write, DescribeConfigs], CLOCK);
     // Groups are `<application>.<placement>`, transactional ids the slots of the application.
     grants.grant(&[Read], Resource::Groups(format!("{application}.")));
     grants.grant(&[Write, Describe], Resource::TransactionalIds(format!("{application}.")));

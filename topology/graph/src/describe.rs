@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tributary_flow::{DEAD_LETTERS, Kind, TopicRef};
+use tributary_flow::{CLOCK, DEAD_LETTERS, Kind, TopicRef};
 
 use crate::{NODES, TOPICS};
 
@@ -36,7 +36,10 @@ pub fn topology() -> String {
         ]
     });
     let internal: Vec<_> = internal
-        .chain([(DEAD_LETTERS.to_owned(), "records that could not be taken, as they came".to_owned())])
+        .chain([
+            (DEAD_LETTERS.to_owned(), "records that could not be taken, as they came".to_owned()),
+            (CLOCK.to_owned(), "one partition: the brokers' time, which processes compare theirs with".to_owned()),
+        ])
         .collect();
     let width = internal.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, doc) in internal {

@@ -252,7 +252,7 @@ impl Simulation {
             Err(Failure::Fenced(_)) => injected(Fault::Zombie),
             Err(Failure::Store(_)) => injected(Fault::DiskFull),
             Err(Failure::Log(_)) => self.processes[index].disks.is_spoiled(),
-            Err(Failure::TooLarge(_) | Failure::Broken(_)) => false,
+            Err(Failure::TooLarge(_) | Failure::Session(_) | Failure::Broken(_)) => false,
         };
         if !expected {
             let (seed, slot) = (self.options.seed, self.processes[index].slot.clone());

@@ -63,7 +63,7 @@ pub type InputAt = (&'static str, u32);
 pub enum Failure {
     /// Another process runs in our slot.
     #[error(
-        "slot {0} is taken: another process of this application runs with the same --slot, and this one has stopped"
+        "slot {0} is taken: another process of this application runs with the same --slot, and this one has stopped; give every process one of its own"
     )]
     Fenced(String),
     /// A store cannot be written or read; a full disk, most often.
@@ -71,6 +71,11 @@ pub enum Failure {
         "the state cannot be written or read: {0}; free the disk, or delete a state that is damaged, which is made again from its changelog, and start again: nothing is lost"
     )]
     Store(String),
+    /// The group takes no member with our session timeout.
+    #[error(
+        "{0}: the brokers do not allow this --session-timeout-ms; give one that is not below their group.min.session.timeout.ms, or lower that"
+    )]
+    Session(String),
     /// The log does not hold what the stores rest on.
     #[error("the log does not fit the state: {0}")]
     Log(String),

@@ -197,6 +197,7 @@ impl<W: World> Slot<W> {
         if let Some(error) = failed {
             match error.fault {
                 Fault::OffsetLost => return Err(Trouble::Stop(Failure::Log(error.text))),
+                Fault::Session => return Err(Trouble::Stop(Failure::Session(error.text))),
                 _ if again => return Err(Trouble::Again(error.text)),
                 _ => tracing::warn!("reading: {error}"),
             }

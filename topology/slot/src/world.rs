@@ -39,6 +39,8 @@ pub enum Fault {
     TooLarge,
     /// A position that the log does not hold, or not so that it can be read.
     OffsetLost,
+    /// The group takes no member with our session timeout.
+    Session,
     /// Anything else: the outcome may be unknown.
     Other,
 }

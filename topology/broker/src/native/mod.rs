@@ -36,6 +36,7 @@ fn failed(code: Code, text: String) -> Failed {
         | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
         Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
         Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
+        Code::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT => Fault::Session,
         Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Fault::OffsetLost,
         // A batch that is not what its checksum says: the client goes on behind it. Or one that it cannot unpack: it stays there.
         Code::RD_KAFKA_RESP_ERR__BAD_MSG
