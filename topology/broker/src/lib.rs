@@ -16,6 +16,7 @@ use tributary_flow::Timestamp;
 
 pub mod admin;
 mod broker;
+mod chatter;
 mod ends;
 mod log;
 mod membership;

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use tributary_flow::platform::{Done, Place, SubmitError};
 use tributary_flow::{CLOCK, Timestamp, TopicRef, partition_of};
 
-use crate::{Options, StartError};
+use crate::{Options, StartError, chatter};
 
 /// How far our clock may be from the broker's, in seconds.
 const CLOCK_LIMIT: i64 = 5;
@@ -35,12 +35,8 @@ impl Waiting {
 pub(crate) struct Context;
 
 impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, _facility: &str, line: &str) {
-        match level {
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!("{line}"),
-            RDKafkaLogLevel::Debug => tracing::debug!("{line}"),
-            _ => tracing::warn!("{line}"),
-        }
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, line: &str) {
+        chatter::log(level as i32, "edge", kind, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -18,6 +18,7 @@ use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
 use tributary_slot::{Failed, Fault};
 
+use crate::chatter;
 use crate::settings::Settings;
 
 mod consumer;
@@ -88,14 +89,8 @@ fn check_error(error: *mut sys::rd_kafka_error_t, doing: &str) -> Result<()> {
     Err(error)
 }
 
-extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, _facility: *const c_char, line: *const c_char) {
-    let (name, line) = (text(unsafe { sys::rd_kafka_name(client) }), text(line));
-    match level {
-        0..=3 => tracing::error!(client = name, "{line}"),
-        4 => tracing::warn!(client = name, "{line}"),
-        5..=6 => tracing::info!(client = name, "{line}"),
-        _ => tracing::debug!(client = name, "{line}"),
-    }
+extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, kind: *const c_char, line: *const c_char) {
+    chatter::log(level, &text(unsafe { sys::rd_kafka_name(client) }), &text(kind), &text(line));
 }
 
 /// A configured client; the configuration is handed over to it.
