@@ -1,6 +1,7 @@
 //! Exactly once on a real Apache Kafka: processes are killed, frozen, doubled and robbed of their stores, and every
 //! command still counts once.
 
+mod brokerless;
 mod crashes;
 mod edges;
 mod toy;

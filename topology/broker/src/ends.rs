@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tributary_flow::platform::Told;
 use tributary_slot::{At, Bounds, Failed};
 
+use crate::asked::Asked;
 use crate::native::Consumer;
 use crate::settings::{self, Settings};
 
@@ -23,7 +24,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// Knows the read-uncommitted ends.
 pub(crate) struct Ends {
-    client: Mutex<Consumer>,
+    client: Asked,
     watched: BTreeSet<At>,
     known: RwLock<BTreeMap<At, u64>>,
     questions: Mutex<Questions>,
@@ -52,7 +53,7 @@ struct Waiting {
 
 impl Ends {
     pub fn new(brokers: &str, passed: &Settings, watched: BTreeSet<At>) -> Result<Self, Failed> {
-        let client = Mutex::new(Consumer::new(&settings::reader(brokers, passed, "read_uncommitted"))?);
+        let client = Asked::new(settings::reader(brokers, passed, "read_uncommitted"))?;
         let (known, questions, news) = Default::default();
         Ok(Ends { client, watched, known, questions, news })
     }
@@ -74,7 +75,7 @@ impl Ends {
         questions.begun += 1;
         let number = questions.begun;
         drop(questions);
-        let asked = ends(&self.client(), wanted.iter());
+        let asked = self.client.ask(|client| ends(client, wanted.iter()));
         let mut questions = self.questions();
         let is_over = |waiting: &mut Waiting| match &asked {
             Ok(_) => waiting.begun < number,
@@ -112,16 +113,12 @@ impl Ends {
 
     /// First offsets and ends, asked now.
     pub fn ask(&self, partitions: &[At]) -> Result<Bounds, Failed> {
-        ranges(&self.client(), partitions)
+        self.client.ask(|client| ranges(client, partitions))
     }
 
     /// As last asked.
     pub fn known(&self, topic: &str, partition: u32) -> Option<u64> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&(topic.to_owned(), partition)).copied()
-    }
-
-    fn client(&self) -> MutexGuard<'_, Consumer> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn questions(&self) -> MutexGuard<'_, Questions> {

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tributary_flow::Timestamp;
 
 pub mod admin;
+mod asked;
 mod broker;
 mod chatter;
 mod ends;

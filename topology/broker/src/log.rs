@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tributary_flow::{Log, LogError, Logged};
 use tributary_slot::Fault;
 
+use crate::asked::Asked;
 use crate::native::{Consumer, Met};
 use crate::{ends, settings};
 
@@ -23,9 +24,9 @@ pub struct KafkaLog {
     client: BTreeMap<String, String>,
     partitions: u32,
     /// Asks for committed ends.
-    bounds: Mutex<Consumer>,
+    bounds: Asked,
     /// Asks for the ends of what is written, committed or not.
-    written: Mutex<Consumer>,
+    written: Asked,
     cursors: Mutex<Vec<Cursor>>,
 }
 
@@ -47,7 +48,7 @@ impl KafkaLog {
     /// # Errors
     /// A setting is not accepted.
     pub fn connect(brokers: &str, client: &BTreeMap<String, String>, partitions: u32) -> Result<Self, LogError> {
-        let asking = |isolation| Consumer::new(&settings::reader(brokers, client, isolation)).map(Mutex::new);
+        let asking = |isolation| Asked::new(settings::reader(brokers, client, isolation));
         let (bounds, written) = (asking("read_committed")?, asking("read_uncommitted")?);
         Ok(KafkaLog {
             brokers: brokers.to_owned(),
@@ -78,10 +79,9 @@ impl KafkaLog {
 }
 
 /// Where a partition begins and ends, as the client's isolation sees it.
-fn ask(client: &Mutex<Consumer>, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
-    let client = client.lock().unwrap_or_else(PoisonError::into_inner);
+fn ask(client: &Asked, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
     let at = (topic.to_owned(), partition);
-    let mut found = ends::ranges(&client, std::slice::from_ref(&at))?;
+    let mut found = client.ask(|client| ends::ranges(client, std::slice::from_ref(&at)))?;
     found.remove(&at).ok_or_else(|| LogError(format!("{topic}[{partition}]: no such partition")))
 }
 

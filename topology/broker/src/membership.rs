@@ -9,13 +9,13 @@
 //! A coordinator that dies in the middle of our joining may have given us two member ids, and then calls us fenced, by
 //! ourselves. So it is also asked, after a while, whether anybody holds our slot.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tributary_slot::{Failed, Partitions};
 
-use crate::native::{Consumer, Members};
+use crate::asked::Asked;
+use crate::native::Members;
 use crate::{Options, settings};
 
 /// How long the coordinator may take.
@@ -23,14 +23,15 @@ const BOUND: Duration = Duration::from_secs(5);
 
 /// Asks the coordinator of a group.
 pub(crate) struct Coordinator {
-    options: Options,
-    /// Given up after a failure, and another one asks: a client asks a coordinator that has moved for ever.
-    client: RefCell<Option<Consumer>>,
+    group: String,
+    slot: String,
+    client: Asked,
 }
 
 impl Coordinator {
-    pub fn new(options: Options) -> Self {
-        Coordinator { options, client: RefCell::default() }
+    pub fn new(options: &Options) -> Result<Self, Failed> {
+        let client = Asked::new(settings::reader(&options.brokers, &options.client, "read_committed"))?;
+        Ok(Coordinator { group: options.group(), slot: options.transactional_id(), client })
     }
 
     /// The slots of the group, if the coordinator gives `member` exactly these partitions.
@@ -44,22 +45,13 @@ impl Coordinator {
     /// Whether the coordinator has a member for our slot. Which process it is cannot be asked: the broker keeps the
     /// client id of the first.
     pub fn is_held(&self) -> Result<bool, Failed> {
-        let slot = self.options.transactional_id();
-        Ok(self.ask()?.members.iter().any(|member| member.instance == slot))
+        Ok(self.ask()?.members.iter().any(|member| member.instance == self.slot))
     }
 
+    /// Asks; again where a client fails that was asked before: the coordinator may have moved since.
     fn ask(&self) -> Result<Members, Failed> {
-        let Options { brokers, client, .. } = &self.options;
-        let group = self.options.group();
-        if let Some(known) = self.client.take()
-            && let Ok(members) = known.members(&group, BOUND)
-        {
-            self.client.replace(Some(known));
-            return Ok(members);
-        }
-        let fresh = Consumer::new(&settings::reader(brokers, client, "read_committed"))?;
-        let members = fresh.members(&group, BOUND)?;
-        self.client.replace(Some(fresh));
-        Ok(members)
+        let ask = || self.client.ask(|client| client.members(&self.group, BOUND));
+        let known = self.client.is_known();
+        ask().or_else(|failed| if known { ask() } else { Err(failed) })
     }
 }

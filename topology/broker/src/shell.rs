@@ -62,7 +62,7 @@ impl Shell {
         shared: Arc<Shared>,
     ) -> Result<Self, Failed> {
         let consumer = RefCell::new(Consumer::new(&options.consumer())?);
-        let coordinator = Coordinator::new(options.clone());
+        let coordinator = Coordinator::new(&options)?;
         let (reader, producer, step) = (RefCell::default(), RefCell::default(), Cell::default());
         Ok(Shell {
             options,
