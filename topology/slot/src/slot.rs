@@ -368,7 +368,7 @@ pub(crate) fn input(topic: TopicRef, partition: u32, offset: u64, key: Option<&[
 
 /// Keeps what must stop the slot over what need not.
 pub(crate) fn keep(failed: &mut Option<Failed>, error: Failed) {
-    if failed.as_ref().is_none_or(|failed| failed.fault != Fault::OffsetLost) {
+    if failed.as_ref().is_none_or(|failed| !matches!(failed.fault, Fault::OffsetLost | Fault::Session)) {
         *failed = Some(error);
     }
 }
