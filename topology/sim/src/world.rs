@@ -18,6 +18,9 @@ use crate::disk::{Changes, Disks};
 use crate::faults::Fault;
 use crate::local::{Queued, Wish};
 
+/// Records of a changelog that are few, beside those of a play.
+const FEW: usize = 64;
+
 impl World for Around {
     type State = Disks;
     type Batch = Changes;
@@ -168,6 +171,8 @@ impl World for Around {
             }
             let mut changelogs = self.local.changelogs.borrow_mut();
             changelogs.cut(cluster, meet);
+            // Few records, so that a process dies in the middle of a changelog, or many, as a real client gives.
+            let most = if cluster.random.chance(1, 2) { most.min(FEW) } else { most };
             let most = 1 + cluster.random.below(most);
             changelogs.take(cluster, most, meet)
         })

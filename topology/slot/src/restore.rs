@@ -17,7 +17,8 @@ use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
 /// The changelog's key for the lineage; no state row begins so.
 pub const LINEAGE: &[u8] = b"L";
 
-/// In microseconds. A store that last advanced longer ago may have missed tombstones: a fired timer or a released hold would come back.
+/// In microseconds. A store that was at its changelog's end longer ago may have missed tombstones: a fired timer or a
+/// released hold would come back.
 pub const MAX_AGE: i64 = 3 * time::DAY;
 /// Records written to the stores at once.
 const BATCH: usize = 20_000;
@@ -259,9 +260,13 @@ impl<W: World> Slot<W> {
         if met == 0 {
             return Ok(Reached::Nothing);
         }
-        for (at, Open { row, met, .. }) in open.iter_mut().filter(|(_, open)| open.met) {
-            (row.advanced, *met) = (self.world.wall(), false);
-            batch.row(*at, row);
+        for (at, open) in open.iter_mut().filter(|(_, open)| open.met) {
+            // Short of the end it has as old a past as before: what deletes its rows may still be to come, and may go.
+            if open.left() == 0 {
+                open.row.advanced = self.world.wall();
+            }
+            open.met = false;
+            batch.row(*at, &open.row);
         }
         self.write(batch).await?;
         Ok(Reached::Some(met))

@@ -9,7 +9,7 @@ pub struct Row {
     pub partitions: u32,
     /// Everything in the changelog below this offset is in the store.
     pub changelog: u64,
-    /// When the store last advanced.
+    /// When the store was last at its changelog's end, or begun with nothing in it.
     pub advanced: Timestamp,
     /// Names this history of the state: inherited through the changelog, new after a rebuild from inputs. Zeros until
     /// the first epoch has written it.

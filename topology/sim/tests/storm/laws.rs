@@ -8,7 +8,7 @@ use tributary_sim::{SimOptions, Simulation, TaskAt};
 use tributary_slot::take_in;
 
 use super::scenes;
-use super::workload::{LETTERS, ORDERED, PARTITIONS, TIMERS, has_absence, has_timers, tasks};
+use super::workload::{LETTERS, MISSED, ORDERED, PARTITIONS, TIMERS, has_absence, has_timers, tasks};
 use super::{Played, audit, end, toy};
 
 /// Whether a law holds, and what breaks it.
@@ -96,6 +96,7 @@ fn one_answer_each(played: &Played) -> Result<(), String> {
     }
     if has_absence(played.simulation.seed()) {
         (0..3).try_for_each(|n| expect(&format!("d{n}"), (1, 0)))?;
+        (0..MISSED).try_for_each(|n| expect(&format!("e{n}"), (1, 0)))?;
     }
     if has_timers(played.simulation.seed()) {
         (0..TIMERS).try_for_each(|n| expect(&format!("t{n}"), (1, 0)))?;

@@ -22,6 +22,10 @@ pub const LETTERS: [&str; 3] = ["null_key", "bad_magic", "too_large"];
 const LARGEST: usize = 10_000;
 /// How long the order lasts that is cancelled in an outage.
 const LONG: i64 = 600 * SECOND;
+/// Orders that a process misses that is away.
+pub const MISSED: u64 = 30;
+/// Most turns in which it attempts to come back.
+const ATTEMPT: u32 = 2_000;
 /// Timers of a seed with many.
 pub const TIMERS: u64 = 24;
 
@@ -199,7 +203,8 @@ impl Stage {
         Ok(())
     }
 
-    /// A process is away for a week. Timers that were set in its store fire elsewhere, and compaction forgets that they did.
+    /// A process is away for a week, at once or with attempts to come back that end before it has. Timers that were set in
+    /// its store fire elsewhere, and compaction forgets that they did.
     fn absence(&mut self, seed: u64) -> Result<(), Broken> {
         let simulation = &mut self.played.simulation;
         for n in 0..3 {
@@ -208,13 +213,37 @@ impl Stage {
         }
         simulation.run_until_quiet()?;
         let away = simulation.now().plus(40 * SECOND);
-        simulation.keep_down((seed / 4 % 2) as usize, 60);
+        let number = (seed / 4 % 2) as usize;
+        simulation.keep_down(number, 60);
+        for n in 0..MISSED {
+            let from = format!("w{}", n % 3);
+            simulation.submit(&ORDERS, &from, toy::order(&format!("e{n}"), "pay", &from, "w3", 1));
+        }
         while simulation.now() < away {
             simulation.turn()?;
         }
-        simulation.advance(8 * DAY);
+        let days: &[i64] = if (seed / 8).is_multiple_of(2) { &[8] } else { &[2; 4] };
+        for (attempt, days) in days.iter().enumerate() {
+            if attempt > 0 {
+                let before = wallets(simulation, number);
+                for _ in 0..ATTEMPT {
+                    simulation.turn()?;
+                    if wallets(simulation, number) != before {
+                        break;
+                    }
+                }
+                simulation.keep_down(number, 60);
+            }
+            simulation.advance(days * DAY);
+        }
         self.played.compacted = true;
         simulation.run_until_quiet()?;
         Ok(())
     }
+}
+
+/// Up to where each of a process's stores of wallets holds its changelog.
+fn wallets(simulation: &Simulation, number: usize) -> Vec<Option<u64>> {
+    let row = |partition| simulation.copies("wallet", partition).nth(number)?.row();
+    (0..PARTITIONS).map(|partition| row(partition).map(|row| row.changelog)).collect()
 }
