@@ -64,6 +64,11 @@ fn partitions_move_between_two_slots_and_a_broker_that_dies_comes_back_to_the_sa
     let bootstrap = kafka.bootstrap.clone();
     let client = client(&bootstrap);
     let one = start(&bootstrap, &folder.path().join("one"), "slot-1");
+    let wanted = Arc::new(AtomicU64::new(u64::MAX));
+    let following = std::thread::spawn({
+        let (bootstrap, wanted) = (bootstrap.clone(), wanted.clone());
+        move || follow(&self::client(&bootstrap), &wanted)
+    });
     ask(&client, 0, 2_000, 1_000);
     let two = start(&bootstrap, &folder.path().join("two"), "slot-2");
     ask(&client, 2_000, 6_000, 1_000);
@@ -85,6 +90,30 @@ fn partitions_move_between_two_slots_and_a_broker_that_dies_comes_back_to_the_sa
     assert_eq!(two.failure(), None);
     std::thread::sleep(Duration::from_millis(800));
     replays(&two);
+    let mut there = Vec::new();
+    for partition in 0..PARTITIONS {
+        log::visit(&client, ENTRIES, partition, |record| {
+            there.push((partition, record));
+            Ok::<_, LogError>(())
+        })
+        .unwrap();
+    }
+    wanted.store(there.len() as u64, Ordering::Release);
+    let mut followed = following.join().unwrap();
+    followed.sort_by_key(|(partition, _)| *partition);
+    assert!(followed == there, "{} followed of {}, or not each once and in order", followed.len(), there.len());
+}
+
+/// What somebody is given who follows the entries, until that is as much as is `wanted`.
+fn follow(log: &dyn Log, wanted: &AtomicU64) -> Vec<(u32, Logged)> {
+    let mut reader = log.follow(ENTRIES, vec![0; PARTITIONS as usize]).unwrap();
+    let mut followed = Vec::new();
+    eventually("all followed", 180, || {
+        // While the broker is away there is nothing to be had.
+        followed.extend(reader.next(Duration::from_millis(50)).unwrap_or_default());
+        followed.len() as u64 >= wanted.load(Ordering::Acquire)
+    });
+    followed
 }
 
 #[test]

@@ -14,11 +14,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tributary_broker::{Broker, Failure, Options, StartError, admin};
-use tributary_flow::{Header, Log, LogError, Platform, Task, log, reader, replay};
+use tributary_flow::{Header, Log, LogError, Logged, Platform, Task, log, reader, replay};
 
 use tributary_cli::managed::kafka::{Kafka, Lifetime, Options as KafkaOptions};
 
 const PARTITIONS: u32 = 3;
+const ENTRIES: &str = "toy.entries.v1";
 
 fn options(bootstrap: &str, state: &Path, slot: &str) -> Options {
     let mut options = Options::new(bootstrap, state, toy::clock);
@@ -75,12 +76,12 @@ fn ask(client: &Broker, from: u64, to: u64, rate: u64) {
     }
 }
 
-/// What `toy.entries.v1` says: commands counted, and timers fired; numbers have no gap and no double.
+/// What the entries say: commands counted, and timers fired; numbers have no gap and no double.
 fn counted(log: &dyn Log) -> Result<(BTreeSet<String>, u64), LogError> {
     let (mut commands, mut timers) = (BTreeSet::new(), 0);
     let mut next: BTreeMap<(String, bool), u64> = BTreeMap::new();
     for partition in 0..PARTITIONS {
-        log::visit(log, "toy.entries.v1", partition, |record| {
+        log::visit(log, ENTRIES, partition, |record| {
             let value = record.value.unwrap();
             let (_, counted) = <toy::Counted as tributary_flow::Body>::decode(&value[5..]).unwrap();
             let is_timer = counted.command.is_empty();

@@ -12,11 +12,12 @@ use tributary_broker::KafkaLog;
 use tributary_cli::decode::Decoder;
 use tributary_cli::load::ending;
 use tributary_cli::wiring::{Schemas, wall_clock};
+use tributary_flow::log::{LogError, Logged, visit_range};
 use tributary_flow::{Header, Log, Timestamp};
 use tributary_graph::TRANSACTIONS_EVENTS;
 use tributary_schemas::transactions::TransactionEvent;
 
-/// How often it looks.
+/// How often it looks whether it is over.
 const TURN: Duration = Duration::from_millis(30);
 
 /// The end of a transaction.
@@ -79,34 +80,41 @@ impl Drop for Watch {
 
 fn watch(log: &KafkaLog, over: &AtomicBool, seen: &Mutex<Vec<Seen>>) -> Result<()> {
     let decoder = Decoder::new(Arc::new(Schemas::compiled()));
+    let topic = TRANSACTIONS_EVENTS.name;
     let mut next = vec![0; log.partitions() as usize];
+    let mut reader = log.follow(topic, next.clone())?;
     loop {
         let last_turn = over.load(Ordering::Acquire);
-        let before = next.clone();
-        for (partition, next) in (0..).zip(&mut next) {
-            // What cannot be read now is read later; at the end, it must be there.
-            let records = match log.read(TRANSACTIONS_EVENTS.name, partition, *next, 2_000) {
-                Err(_) if !last_turn => continue,
-                read => read?,
-            };
-            let at = wall_clock();
-            for record in records {
-                *next = record.offset + 1;
-                let (header, event) = decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record)?;
-                if let (Header::Fact(fact), Some((id, kind))) = (header, ending(event)) {
-                    let end = End { id, kind, decided: fact.time };
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen {
-                        partition,
-                        offset: record.offset,
-                        end,
-                        at,
-                    });
-                }
+        // What cannot be read now is read later; at the end, it must be there.
+        let records = match if last_turn { rest(log, topic, &next) } else { reader.next(TURN) } {
+            Err(_) if !last_turn => continue,
+            read => read?,
+        };
+        let at = wall_clock();
+        for (partition, record) in records {
+            next[partition as usize] = record.offset + 1;
+            let (header, event) = decoder.body::<TransactionEvent>(&TRANSACTIONS_EVENTS, &record)?;
+            if let (Header::Fact(fact), Some((id, kind))) = (header, ending(event)) {
+                let end = End { id, kind, decided: fact.time };
+                let seen = &mut *seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.push(Seen { partition, offset: record.offset, end, at });
             }
         }
-        if last_turn && next == before {
+        if last_turn {
             return Ok(());
         }
-        std::thread::sleep(TURN);
     }
+}
+
+/// Everything that is committed from there on.
+fn rest(log: &KafkaLog, topic: &str, from: &[u64]) -> Result<Vec<(u32, Logged)>, LogError> {
+    let mut records = Vec::new();
+    for (partition, from) in (0..).zip(from) {
+        let range = *from..log.range(topic, partition)?.end;
+        visit_range(log, topic, partition, range, |record| {
+            records.push((partition, record));
+            Ok::<_, LogError>(())
+        })?;
+    }
+    Ok(records)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tributary_flow::log::Follow;
 use tributary_flow::platform::{Done, TaskStatus, Told};
 use tributary_flow::{CLOCK, DEAD_LETTERS, Log, LogError, Logged, Node, Platform, Reader, Store, Task, TopicRef};
 use tributary_slot::{At, Failed, Failure};
@@ -254,5 +255,9 @@ impl Log for Broker {
 
     fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError> {
         Log::read(&self.log, topic, partition, from, limit)
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: Vec<u64>) -> Result<Box<dyn Follow + 'a>, LogError> {
+        self.log.follow(topic, from)
     }
 }

@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tributary_flow::log::Follow;
 use tributary_flow::{Log, LogError, Logged};
 use tributary_slot::Fault;
 
 use crate::asked::Asked;
-use crate::native::{Consumer, Met};
+use crate::native::{Consumer, Met, Record};
+use crate::settings::Settings;
 use crate::{ends, settings};
 
 /// How many partitions are read at once without beginning anew at each question.
@@ -17,6 +19,13 @@ const CURSORS: usize = 8;
 
 /// How long a partition may give nothing below its end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may give nothing to whoever follows a topic. One that met the brokers at a bad time may never give anything
+/// (librdkafka 2.12), and looks like one that has nothing to give.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Most records that are handed to whoever follows a topic at once.
+const AT_ONCE: usize = 10_000;
 
 /// Reads a cluster.
 pub struct KafkaLog {
@@ -113,6 +122,64 @@ impl Log for KafkaLog {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).push(cursor);
         Ok(records)
     }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: Vec<u64>) -> Result<Box<dyn Follow + 'a>, LogError> {
+        let settings = settings::reader(&self.brokers, &self.client, "read_committed");
+        Ok(Box::new(Follower { settings, topic, next: from, consumer: None, heard: Instant::now() }))
+    }
+}
+
+/// Follows a topic with a client of its own, to which the broker tells what comes. Where it has lost its place, or has given
+/// nothing for long, another goes on.
+struct Follower<'a> {
+    settings: Settings,
+    topic: &'a str,
+    next: Vec<u64>,
+    consumer: Option<Consumer>,
+    /// When it last gave something, or began to.
+    heard: Instant,
+}
+
+impl Follow for Follower<'_> {
+    fn next(&mut self, wait: Duration) -> Result<Vec<(u32, Logged)>, LogError> {
+        let Follower { settings, topic, next, consumer, heard } = self;
+        let client = match consumer.take().filter(|_| heard.elapsed() < SILENCE) {
+            Some(client) => client,
+            None => {
+                *heard = Instant::now();
+                let client = Consumer::new(settings)?;
+                client.assign((0..).zip(next.iter()).map(|(partition, at)| (*topic, partition, *at)))?;
+                client
+            }
+        };
+        let (mut found, mut failed, mut lost) = (Vec::new(), None, false);
+        client.consume(wait, AT_ONCE, &mut |met| match met {
+            Met::Record(record) => {
+                if let Some(next) = next.get_mut(record.partition as usize).filter(|next| record.offset >= **next) {
+                    *next = record.offset + 1;
+                    found.push((record.partition, logged(&record)));
+                }
+            }
+            Met::End { .. } => {}
+            Met::Cut { error, .. } => (failed, lost) = (Some(error), true),
+            Met::Failed(error) => (lost, failed) = (lost || error.fault == Fault::OffsetLost, Some(error)),
+        });
+        if !found.is_empty() {
+            *heard = Instant::now();
+        }
+        // While a broker is away its client tries by itself, and not too often.
+        *consumer = Some(client).filter(|_| !lost);
+        match failed {
+            Some(error) if found.is_empty() => Err(error.into()),
+            _ => Ok(found),
+        }
+    }
+}
+
+/// A record of which one keeps all.
+fn logged(record: &Record<'_>) -> Logged {
+    let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+    Logged { offset: record.offset, key, value, headers: record.headers() }
 }
 
 impl Cursor {
@@ -127,8 +194,7 @@ impl Cursor {
                 Met::Record(record)
                     if record.topic == topic && record.partition == partition && record.offset >= from =>
                 {
-                    let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
-                    ahead.push_back(Logged { offset: record.offset, key, value, headers: record.headers() });
+                    ahead.push_back(logged(&record));
                 }
                 Met::End { topic: of, partition: at, offset } if of == topic && at == partition => {
                     *ended = offset.max(*ended)

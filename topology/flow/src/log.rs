@@ -1,5 +1,6 @@
 //! The log as audits read it: `verify`, `replay` and `topic tail` work on any driver through this.
 
+use core::time::Duration;
 use std::ops::Range;
 
 use thiserror::Error;
@@ -49,6 +50,47 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// The log cannot be read.
     fn read(&self, topic: &str, partition: u32, from: u64, limit: usize) -> Result<Vec<Logged>, LogError>;
+
+    /// Follows a topic, each partition from its offset in `from` on: for whoever waits for what is to come, and would
+    /// otherwise ask where the end is by the hundred a second.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn follow<'a>(&'a self, topic: &'a str, from: Vec<u64>) -> Result<Box<dyn Follow + 'a>, LogError> {
+        Ok(Box::new(Turns { log: self, topic, next: from }))
+    }
+}
+
+/// A reader that follows a topic.
+pub trait Follow {
+    /// The next committed records, each with its partition; none where none have come. Those of a partition are in order and
+    /// each is given once. A reader that is told what comes waits for it, at most so long; any other answers at once.
+    ///
+    /// # Errors
+    /// The log cannot be read. Nothing is lost by that: the next question goes on where this one stood.
+    fn next(&mut self, wait: Duration) -> Result<Vec<(u32, Logged)>, LogError>;
+}
+
+/// Follows by reading one partition after the other, where that costs next to nothing.
+struct Turns<'a, L: ?Sized> {
+    log: &'a L,
+    topic: &'a str,
+    next: Vec<u64>,
+}
+
+/// Most records of a partition that are read at once.
+const RECORDS: usize = 2_000;
+
+impl<L: Log + ?Sized> Follow for Turns<'_, L> {
+    fn next(&mut self, _wait: Duration) -> Result<Vec<(u32, Logged)>, LogError> {
+        let mut found = Vec::new();
+        for (partition, next) in (0..).zip(&mut self.next) {
+            let records = self.log.read(self.topic, partition, *next, RECORDS)?;
+            *next = records.last().map_or(*next, |last| last.offset + 1);
+            found.extend(records.into_iter().map(|record| (partition, record)));
+        }
+        Ok(found)
+    }
 }
 
 /// Visits every committed record of a partition as of now, in order.
@@ -77,7 +119,7 @@ pub fn visit_range<E: From<LogError>>(
 ) -> Result<(), E> {
     let mut next = start;
     while next < end {
-        let records = log.read(topic, partition, next, 2_000)?;
+        let records = log.read(topic, partition, next, RECORDS)?;
         let Some(last) = records.last() else { return Ok(()) };
         next = last.offset + 1;
         for record in records.into_iter().take_while(|record| record.offset < end) {

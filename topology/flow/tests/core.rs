@@ -3,9 +3,11 @@
 mod toy;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toy::world::World;
 use toy::{COMMANDS, EVENTS, MIRRORED, command, engine, input};
+use tributary_flow::log::Follow;
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{
     Commit, DEAD_LETTERS, Epoch, Header, Input, Log, Stores, Target, Timestamp, partition_of, reader,
@@ -280,4 +282,19 @@ fn headers_say_what_caused_and_what_is_answered() {
     assert_eq!((fact(0).answers.as_deref(), fact(0).correlation.as_str()), (Some("a"), "a"));
     assert_eq!((fact(1).answers, fact(1).correlation.as_str()), (None, "a"));
     assert_eq!(fact(1).id, fact(0).id.output("mirror", 0));
+}
+
+#[test]
+fn whoever_follows_a_topic_is_given_what_has_come_and_that_once() {
+    let mut world = World::new(2);
+    for (partition, value) in [(0, "a"), (1, "b"), (0, "c")] {
+        world.append("t", partition, None, Some(value.as_bytes().to_vec()), Vec::new());
+    }
+    let mut reader = world.follow("t", vec![1, 0]).unwrap();
+    let given = |reader: &mut dyn Follow| -> Vec<(u32, u64)> {
+        let records = reader.next(Duration::ZERO).unwrap();
+        records.iter().map(|(partition, record)| (*partition, record.offset)).collect()
+    };
+    assert_eq!(given(reader.as_mut()), [(0, 1), (1, 0)]);
+    assert_eq!(given(reader.as_mut()), []);
 }

@@ -25,7 +25,7 @@ mod consumer;
 mod members;
 mod producer;
 
-pub(crate) use consumer::{Consumer, Group, Met};
+pub(crate) use consumer::{Consumer, Group, Met, Record};
 pub(crate) use members::Members;
 pub(crate) use producer::Producer;
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use tributary_flow::{Log, Logged, Platform, Registry};
+use tributary_flow::log::Follow;
+use tributary_flow::{Log, Logged, Platform, Registry, TopicRef};
 use tributary_graph::{ACCOUNTS_EVENTS, TRANSACTIONS_EVENTS};
 use tributary_schemas::accounts::AccountEvent;
 use tributary_schemas::transactions::TransactionEvent;
@@ -24,6 +25,11 @@ mod sender;
 use plan::Maker;
 pub use plan::Plan;
 use sender::Sender;
+
+/// How long an outcome is waited for before it is looked whether one has been missing for too long.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long before the next look at a log that does not tell what comes.
+const TURN: Duration = Duration::from_micros(500);
 
 /// What a load measured.
 #[derive(Debug)]
@@ -172,17 +178,16 @@ fn outcome(decoder: &Decoder, record: &Logged) -> Result<Option<(String, &'stati
 
 /// Reads a topic's new records as they are committed.
 struct Outcomes<'a> {
-    log: &'a dyn Log,
-    topic: tributary_flow::TopicRef,
-    next: Vec<u64>,
+    reader: Box<dyn Follow + 'a>,
     decoder: Decoder,
     patience: Duration,
 }
 
 impl<'a> Outcomes<'a> {
-    fn new(log: &'a dyn Log, topic: tributary_flow::TopicRef, decoder: Decoder, plan: &Plan) -> Result<Self> {
+    fn new(log: &'a dyn Log, topic: TopicRef, decoder: Decoder, plan: &Plan) -> Result<Self> {
         let ends = (0..log.partitions()).map(|partition| Ok(log.range(topic.name, partition)?.end));
-        Ok(Outcomes { log, topic, next: ends.collect::<Result<_>>()?, decoder, patience: plan.patience() })
+        let reader = log.follow(topic.name, ends.collect::<Result<_>>()?)?;
+        Ok(Outcomes { reader, decoder, patience: plan.patience() })
     }
 
     fn wait(
@@ -198,32 +203,29 @@ impl<'a> Outcomes<'a> {
         let mut last = Instant::now();
         while found < wanted {
             let before = found;
-            for (partition, next) in self.next.iter_mut().enumerate() {
-                let records = match self.log.read(self.topic.name, partition as u32, *next, 2_000) {
-                    Err(_) if last.elapsed() < self.patience => continue,
-                    read => read?,
-                };
-                let now = Instant::now();
-                for record in &records {
-                    *next = record.offset + 1;
-                    // Others may use the same topics meanwhile.
-                    if let Some((id, kind)) = outcome(&self.decoder, record)?.filter(|(id, _)| ours(id)) {
-                        *outcomes.entry(kind).or_default() += 1;
-                        found += 1;
-                        seen(&id, now);
-                    }
+            let records = match self.reader.next(LOOK) {
+                Err(_) if last.elapsed() < self.patience => continue,
+                next => next?,
+            };
+            let now = Instant::now();
+            for (_, record) in &records {
+                // Others may use the same topics meanwhile.
+                if let Some((id, kind)) = outcome(&self.decoder, record)?.filter(|(id, _)| ours(id)) {
+                    *outcomes.entry(kind).or_default() += 1;
+                    found += 1;
+                    seen(&id, now);
                 }
             }
             bar.set_position(found);
             if found > before {
-                last = Instant::now();
+                last = now;
             } else if last.elapsed() > self.patience {
                 bail!(
                     "{found} of {wanted} outcomes, and none for {:?}: were these ids used before? (--run names a run)",
                     self.patience
                 );
             } else {
-                std::thread::sleep(Duration::from_micros(500));
+                std::thread::sleep(TURN);
             }
         }
         bar.finish_and_clear();
