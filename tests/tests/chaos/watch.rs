@@ -86,10 +86,12 @@ fn watch(log: &KafkaLog, over: &AtomicBool, seen: &Mutex<Vec<Seen>>) -> Result<(
     loop {
         let last_turn = over.load(Ordering::Acquire);
         // What cannot be read now is read later; at the end, it must be there.
-        let records = match if last_turn { rest(log, topic, &next) } else { reader.next(TURN) } {
-            Err(_) if !last_turn => continue,
-            read => read?,
-        };
+        let read = if last_turn { rest(log, topic, &next) } else { reader.next(TURN) };
+        if read.is_err() && !last_turn {
+            std::thread::sleep(TURN);
+            continue;
+        }
+        let records = read?;
         let at = wall_clock();
         for (partition, record) in records {
             next[partition as usize] = record.offset + 1;

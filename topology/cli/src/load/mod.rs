@@ -204,7 +204,7 @@ impl<'a> Outcomes<'a> {
         while found < wanted {
             let before = found;
             let records = match self.reader.next(LOOK) {
-                Err(_) if last.elapsed() < self.patience => continue,
+                Err(_) if last.elapsed() < self.patience => Vec::new(),
                 next => next?,
             };
             let now = Instant::now();
