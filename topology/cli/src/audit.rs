@@ -5,6 +5,7 @@ use tributary_flow::{Log, Node, Platform, Store};
 use tributary_schemas::{Amount, Currency};
 
 use crate::decode::Decoder;
+use crate::out::say;
 use crate::verify::{self, Report, States};
 
 /// The committed state of a running driver.
@@ -24,15 +25,15 @@ impl States for Live<'_> {
 pub fn run(log: &dyn Log, states: &dyn States, decoder: Decoder, digests: bool) -> Result<Report> {
     let report = verify::verify(log, states, decoder, false)?;
     let counts: Vec<_> = report.counts.iter().map(|(what, many)| format!("{many} {what}")).collect();
-    println!("Verify: {}", if counts.is_empty() { "nothing in the log".to_owned() } else { counts.join(", ") });
+    say!("Verify: {}", if counts.is_empty() { "nothing in the log".to_owned() } else { counts.join(", ") });
     for ((what, why), many) in &report.uncompared {
-        println!("Not compared: {many} {what}, because {why}");
+        say!("Not compared: {many} {what}, because {why}");
     }
     for (currency, (debits, credits)) in &report.trial_balance {
         let shown = |units: i128| {
             currency.parse::<Currency>().map_or_else(|_| units.to_string(), |code| Amount(units).to_string_in(code))
         };
-        println!(
+        say!(
             "Trial balance {currency}: debits {}, credits {}, difference {}",
             shown(*debits),
             shown(*credits),
@@ -41,12 +42,12 @@ pub fn run(log: &dyn Log, states: &dyn States, decoder: Decoder, digests: bool) 
     }
     if digests {
         for (node, partition, digest) in &report.digests {
-            println!("state {node}[{partition}] {}", hex::encode(digest));
+            say!("state {node}[{partition}] {}", hex::encode(digest));
         }
     }
     for violation in &report.violations {
-        println!("VIOLATION {violation}");
+        say!("VIOLATION {violation}");
     }
-    println!("Verify: {} violations", report.violations.len());
+    say!("Verify: {} violations", report.violations.len());
     Ok(report)
 }

@@ -12,6 +12,7 @@ use tributary_flow::{DEAD_LETTERS, Logged};
 
 use crate::config::Config;
 use crate::decode::{self, Decoder};
+use crate::out::say;
 use crate::source::Source;
 use crate::topics::line;
 use crate::up::Running;
@@ -43,7 +44,7 @@ pub fn run(config: &Config, command: &DlqCommand) -> Result<()> {
         DlqCommand::Show { place } => {
             let source = Source::open(config)?;
             let record = letter(&source, *place)?;
-            println!("{:#}", line(&Decoder::new(source.registry.clone()), None, place.0 as usize, &record));
+            say!("{:#}", line(&Decoder::new(source.registry.clone()), None, place.0 as usize, &record));
             Ok(())
         }
         DlqCommand::Redrive { places } => redrive(config, places),
@@ -57,12 +58,7 @@ fn list(config: &Config) -> Result<()> {
         tributary_flow::log::visit(source.log.as_ref(), DEAD_LETTERS, partition, |record| {
             let header = |name| header(&record, name);
             let (topic, at, offset) = (header("topic"), header("partition"), header("offset"));
-            println!(
-                "{partition}:{} {} from {topic}[{at}]@{offset}: {}",
-                record.offset,
-                header("code"),
-                header("reason")
-            );
+            say!("{partition}:{} {} from {topic}[{at}]@{offset}: {}", record.offset, header("code"), header("reason"));
             shown += 1;
             Ok::<_, anyhow::Error>(())
         })?;
@@ -81,7 +77,7 @@ fn redrive(config: &Config, places: &[(u32, u64)]) -> Result<()> {
     });
     (running.stop)();
     sent?;
-    println!("{} dead letters sent to where they came from", places.len());
+    say!("{} dead letters sent to where they came from", places.len());
     Ok(())
 }
 
@@ -103,7 +99,7 @@ fn send(running: &Running, letter: Logged) -> Result<()> {
     let (done, sent) = mpsc::channel();
     running.platform.submit(topic, &key, value, Box::new(move |result| drop(done.send(result))));
     let at = sent.recv_timeout(Duration::from_secs(30)).context("no answer within 30 s")??;
-    println!("{}[{}]@{} {key}", at.topic, at.partition, at.offset);
+    say!("{}[{}]@{} {key}", at.topic, at.partition, at.offset);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tributary_graph as graph;
 use crate::config::Config;
 use crate::managed::kafka::{Kafka, Options as KafkaOptions};
 use crate::managed::registry::{Registry, compiled};
+use crate::out::say;
 use crate::source::{Source, registry};
 use crate::up::{Running, serve};
 use crate::verify::States;
@@ -66,7 +67,7 @@ pub fn run_nodes(config: &Config, names: &[String]) -> Result<()> {
     let nodes = names.iter().map(|name| decode::node(name)).collect::<Result<Vec<_>>>()?;
     let start = || run(config, &|node| nodes.iter().any(|wanted| wanted.name == node.name));
     serve(config, start, |_, url| {
-        println!("Running {} as {}: {url}", names.join(", "), config.slot);
+        say!("Running {} as {}: {url}", names.join(", "), config.slot);
         Ok(true)
     })
 }

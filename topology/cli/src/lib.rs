@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tributary_flow::Store;
@@ -20,6 +20,7 @@ pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod managed;
+mod out;
 pub mod proof;
 pub mod replay;
 pub mod sim;
@@ -31,6 +32,7 @@ pub mod verify;
 pub mod wiring;
 
 use config::{Config, Flags};
+use out::say;
 
 /// A Kafka-native payments core: commands in by Kafka or HTTP, read models out by HTTP, topics replayed to recover.
 #[derive(Parser, Debug)]
@@ -170,6 +172,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Replay { node, from, to, diff } => {
             let all = replay::Span::ALL;
             let span = replay::Span { from: from.unwrap_or(all.from), to: to.unwrap_or(all.to) };
+            ensure!(span.from <= span.to, "--from is after --to: nothing lies between them");
             return run_replay(&config, node, span, *diff);
         }
         Command::Verify => {
@@ -183,7 +186,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Dlq { command } => dlq::run(&config, command)?,
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "tributary", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "tributary", &mut script);
+            out::print(String::from_utf8_lossy(&script));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -196,47 +201,61 @@ fn run_load(config: &Config, plan: &load::Plan) -> Result<()> {
     };
     let figures = load::run(running.platform.as_ref(), running.log.as_ref(), &running.registry, plan, false);
     (running.stop)();
-    println!("{}", figures?.summary());
+    say!("{}", figures?.summary());
     Ok(())
 }
 
 fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Result<ExitCode> {
     let source = source::Source::open(config)?;
     let nodes = if node == "all" { tributary_graph::NODES.to_vec() } else { vec![decode::node(node)?] };
-    let mut identical = true;
+    let (mut equal, mut states, mut different) = (0, 0, 0);
     for node in nodes {
         let report = replay::replay(source.log.as_ref(), node, source.registry.clone(), span, false)?;
-        identical &= report.identical();
-        println!(
-            "{}: {} epochs, {} records identical, {} recomputed and not found, {} found and not recomputed",
-            node.name,
-            report.epochs,
-            report.equal,
-            report.missing.len(),
-            report.surplus.len()
-        );
+        equal += report.equal;
+        different += report.missing.len() + report.surplus.len();
+        if node.is_view() {
+            say!("{}: {} epochs; a view writes no records, and its state is compared", node.name, report.epochs);
+        } else {
+            say!(
+                "{}: {} epochs, {} records identical, {} recomputed and not found, {} found and not recomputed",
+                node.name,
+                report.epochs,
+                report.equal,
+                report.missing.len(),
+                report.surplus.len()
+            );
+        }
         for (build, epochs) in &report.foreign {
-            println!("  {epochs} epochs were decided by another build: {build}");
+            say!("  {epochs} epochs were decided by another build: {build}");
         }
         let limit = if diff { usize::MAX } else { 10 };
-        report.missing.iter().take(limit).for_each(|place| println!("  recomputed, not found: {place}"));
-        report.surplus.iter().take(limit).for_each(|place| println!("  found, not recomputed: {place}"));
+        report.missing.iter().take(limit).for_each(|place| say!("  recomputed, not found: {place}"));
+        report.surplus.iter().take(limit).for_each(|place| say!("  found, not recomputed: {place}"));
         for (partition, epoch, digest) in &report.digests {
             let mut live = None;
             let mut look = |store: &dyn Store| live = Some((Reader::new(store).epoch(), reader::digest(store)));
             source.states.with_state(node, *partition, &mut look)?;
             let said = match live {
-                None => "(no store here)".to_owned(),
+                None => "(its store is not in the folder that --data names)".to_owned(),
                 // Another process has had the task since, or this one has gone on.
                 Some((at, _)) if at != *epoch => format!("(the store here is after epoch {at}, this after {epoch})"),
-                Some((_, live)) if live == *digest => "equal to the store".to_owned(),
+                Some((_, live)) if live == *digest => {
+                    states += 1;
+                    "equal to the store".to_owned()
+                }
                 Some(_) => {
-                    identical = false;
+                    different += 1;
                     "NOT the store's".to_owned()
                 }
             };
-            println!("  state {}[{partition}] {} {said}", node.name, hex::encode(digest));
+            say!("  state {}[{partition}] {} {said}", node.name, hex::encode(digest));
         }
     }
-    Ok(ExitCode::from(u8::from(!identical)))
+    match (equal, states, different) {
+        (0, 0, 0) => {
+            say!("Replay: nothing was compared: neither a record, nor a store that ends where the journal does")
+        }
+        _ => say!("Replay: {equal} records and {states} states identical, {different} differences"),
+    }
+    Ok(ExitCode::from(u8::from(different > 0)))
 }

@@ -14,6 +14,7 @@ use tributary_query_api::command::{self, Command};
 use crate::config::Config;
 use crate::decode::{self, Decoder, header_json};
 use crate::http;
+use crate::out::say;
 use crate::source::Source;
 
 /// Prints a topic's records as JSON lines, from the start or the last `last` of each partition; goes on while `follow`.
@@ -74,7 +75,8 @@ fn before_last(log: &dyn Log, name: &str, partition: u32, last: u64) -> Result<u
     }
 }
 
-/// A record as a line of JSON: decoded where it is of a topic of the graph, raw where it is a dead letter.
+/// A record as a line of JSON: decoded where it is of a topic of the graph; a dead letter with what it says of itself, and its
+/// value in hexadecimal digits.
 pub(crate) fn line(
     decoder: &Decoder,
     topic: Option<tributary_flow::TopicRef>,
@@ -94,10 +96,10 @@ pub(crate) fn line(
         }
         Some(Err(error)) => line["undecodable"] = json!(error.to_string()),
         None => {
-            for (name, value) in &record.headers {
-                line[name.as_str()] = json!(String::from_utf8_lossy(value));
-            }
-            line["raw"] = json!(record.value.as_deref().map(hex::encode));
+            // What the letter says of its origin has the names of the record's own place.
+            let said = record.headers.iter().map(|(name, value)| (name.clone(), json!(String::from_utf8_lossy(value))));
+            line["letter"] = said.collect::<serde_json::Map<_, _>>().into();
+            line["value_hex"] = json!(record.value.as_deref().map(hex::encode));
         }
     }
     line
@@ -119,9 +121,10 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
         ProgressStyle::with_template("produce {bar:40} {human_pos}/{human_len}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let (mut sent, mut commands, mut bytes) = (0, Vec::new(), 0);
+    let (mut sent, mut commands, mut bytes, mut last) = (0, Vec::new(), 0, 0);
     for (index, line) in lines.iter().enumerate() {
         if !line.trim_ascii().is_empty() {
+            last = index + 1;
             let read = read_command(topic, line);
             commands.push(read.map_err(|why| anyhow!("{}:{}: {why}; {sent} were sent", file.display(), index + 1))?);
             bytes += line.len();
@@ -129,14 +132,20 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
         let full = commands.len() == MOST_AT_ONCE || bytes >= BYTES_AT_ONCE || index + 1 == lines.len();
         if full && !commands.is_empty() {
             let many = commands.len();
-            http::post(&url, &Value::Array(std::mem::take(&mut commands)))
-                .with_context(|| format!("{}:{}: {sent} were sent, {many} may be", file.display(), index + 1))?;
+            http::post(&url, &Value::Array(std::mem::take(&mut commands))).with_context(|| {
+                let file = file.display();
+                format!(
+                    "{file}:{last}: the first {sent} commands were sent, and the {many} up to this line may be; once {} answers \
+                     (--http says where `tributary up` does), send all of {file} again: what was taken is not taken twice",
+                    config.http
+                )
+            })?;
             (sent, bytes) = (sent + many, 0);
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    println!("{sent} commands sent to {topic}");
+    say!("{sent} commands sent to {topic}");
     Ok(())
 }
 

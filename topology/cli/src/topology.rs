@@ -1,6 +1,5 @@
 //! `topology`: the graph as text, and a cluster compared with it.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,6 +9,7 @@ use tributary_graph as graph;
 
 use crate::config::Config;
 use crate::kafka;
+use crate::out::{self, say};
 use crate::wiring::APPLICATION;
 
 /// What to do with the graph.
@@ -41,12 +41,12 @@ pub enum TopologyCommand {
 /// Does it.
 pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
     match command {
-        TopologyCommand::Show { asyncapi: false } => say(&graph::describe::topology()),
-        TopologyCommand::Show { asyncapi: true } => say(&format!("{:#}\n", graph::asyncapi::asyncapi())),
-        TopologyCommand::Acl => graph::acl::acls(APPLICATION).iter().for_each(|acl| say(&format!("{acl}\n"))),
+        TopologyCommand::Show { asyncapi: false } => out::print(graph::describe::topology()),
+        TopologyCommand::Show { asyncapi: true } => say!("{:#}", graph::asyncapi::asyncapi()),
+        TopologyCommand::Acl => graph::acl::acls(APPLICATION).iter().for_each(|acl| say!("{acl}")),
         TopologyCommand::Apply { replication } => {
             let created = kafka::apply(config, *replication)?;
-            println!("{created} topics created");
+            say!("{created} topics created");
             return diff(config, *replication);
         }
         TopologyCommand::Diff { replication } => return diff(config, *replication),
@@ -54,18 +54,13 @@ pub fn run(config: &Config, command: &TopologyCommand) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints; whoever reads may have gone, as `head` does.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
 fn diff(config: &Config, replication: u32) -> Result<ExitCode> {
     let cluster = admin::cluster(config.brokers()?, &config.kafka)?;
     let plan = admin::plan(graph::NODES, config.partitions, replication);
     let differences = admin::check(&cluster, graph::NODES, &plan);
-    differences.iter().for_each(|difference| println!("{difference}"));
+    differences.iter().for_each(|difference| say!("{difference}"));
     if differences.is_empty() {
-        println!("{} topics are as declared", plan.len());
+        say!("{} topics are as declared", plan.len());
     }
     Ok(ExitCode::from(u8::from(!differences.is_empty())))
 }

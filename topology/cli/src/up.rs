@@ -14,6 +14,7 @@ use tributary_flow::{Log, Platform, Registry, Task};
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::load::{self, Plan};
+use crate::out::say;
 use crate::source::{embedded_keeps, kafka_keeps, registry};
 use crate::{audit, kafka, wiring};
 
@@ -98,25 +99,23 @@ pub fn up(config: &Config, args: &Up) -> Result<()> {
     serve(config, start, |running, url| {
         let config = settings();
         wait_for_tasks(running)?;
-        println!("Tributary is up in {:.1?}: {url}", started.elapsed());
+        say!("Tributary is up in {:.1?}: {url}", started.elapsed());
         if running.platform.tasks().is_empty() {
-            println!("It runs no task yet: it restores their state, or others run them all; {url}/health tells");
+            say!("It runs no task yet: it restores their state, or others run them all; {url}/health tells");
         }
         match running.platform.driver() {
-            "embedded" => println!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
+            "embedded" => say!("The embedded driver is for one machine; for many, give --brokers, or try --kafka."),
             driver => {
                 let brokers = || format!("brokers {}", config.brokers.as_deref().unwrap_or_default());
-                println!("Driver {driver}: {}", managed.get().map_or_else(brokers, |managed| managed.summary.clone()));
+                say!("Driver {driver}: {}", managed.get().map_or_else(brokers, |managed| managed.summary.clone()));
                 let at = config.brokers.as_deref().unwrap_or_default();
-                println!("Audit it with: tributary --brokers {at} --data {} verify", config.data.display());
+                say!("Audit it with: tributary --brokers {at} --data {} verify", config.data.display());
             }
         }
         if args.demo {
             demo(config, running, args.demo_payments)?;
         }
-        println!(
-            "Look at {url}/ (try the API), {url}/accounts, {url}/ledger/trial-balance, {url}/health, {url}/metrics"
-        );
+        say!("Look at {url}/ (try the API), {url}/accounts, {url}/ledger/trial-balance, {url}/health, {url}/metrics");
         Ok(!args.once)
     })
 }
@@ -197,9 +196,9 @@ fn demo(config: &Config, running: &Running, payments: u32) -> Result<()> {
     })?;
     if empty {
         let figures = load::run(running.platform.as_ref(), running.log.as_ref(), &running.registry, &plan, false)?;
-        println!("Demo: {}", figures.summary());
+        say!("Demo: {}", figures.summary());
     } else {
-        println!("Demo: {} holds data already; nothing was sent.", config.data.display());
+        say!("Demo: {} holds data already; nothing was sent.", config.data.display());
     }
     // Exact only at rest: the outcomes are in, the journal and the views may still be on their way.
     let patience = Instant::now() + Duration::from_secs(60);

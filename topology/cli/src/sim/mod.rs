@@ -16,6 +16,7 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::out;
 use crate::proof::Scenario;
 
 /// Exit code of a run that was told to stop: what shells give for a program that Ctrl-C ended.
@@ -77,17 +78,17 @@ pub fn run(args: &Sim) -> Result<ExitCode> {
         flag::register(signal, told.clone())?;
     }
     let done = seeds::run(args, until, &told);
-    print!("{}", report::summary(&done, begun.elapsed()));
+    out::print(report::summary(&done, begun.elapsed()));
     let Some((scenario, run)) = done.failed else {
         let whole = done.hashes.len() as u64 == args.seeds;
         if told.load(Ordering::Relaxed) && !whole {
-            print!("{}", report::stopped(&done, args.seeds));
+            out::print(report::stopped(&done, args.seeds));
             return Ok(ExitCode::from(TOLD_TO_STOP));
         }
         return Ok(ExitCode::SUCCESS);
     };
-    print!("{}", report::failure(&scenario, &run));
+    out::print(report::failure(&scenario, &run));
     let (scenario, run) = prefix::shortest(scenario, run);
-    print!("{}", report::prefix(&scenario, &run));
+    out::print(report::prefix(&scenario, &run));
     Ok(ExitCode::from(1))
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::report::{grouped, seconds};
 use super::seeds::Done;
+use crate::out::say;
 
 /// How often a line is printed where there is no terminal.
 const EVERY: Duration = Duration::from_secs(15);
@@ -45,7 +46,7 @@ impl Progress {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.elapsed() >= EVERY {
             *said = Instant::now();
-            println!("{seeds} of {} seeds in {}: {told}", self.seeds, seconds(self.begun.elapsed()));
+            say!("{seeds} of {} seeds in {}: {told}", self.seeds, seconds(self.begun.elapsed()));
         }
     }
 
