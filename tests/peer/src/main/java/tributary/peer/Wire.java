@@ -1,0 +1,127 @@
+package tributary.peer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.avro.Schema;
+import org.apache.avro.io.BinaryDecoder;
+import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.io.DecoderFactory;
+import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.specific.SpecificData;
+import org.apache.avro.specific.SpecificDatumReader;
+import org.apache.avro.specific.SpecificDatumWriter;
+import org.apache.avro.specific.SpecificRecord;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.kafka.common.errors.SerializationException;
+import tributary.platform.v1.EventId;
+
+/**
+ * A topic's records on the wire: a zero, the schema's id in four bytes, and the envelope in Avro.
+ *
+ * <p>All envelopes of commands have the same fields before their body, and all of facts, so they are taken apart by place.
+ * Only the writer's schema that Tributary commits is read: this is a benchmark's, and has no evolution.
+ */
+final class Wire {
+    private static final int FRAME = 5;
+    private static final JsonNode IDS = resource("ids.json");
+
+    private final Topic topic;
+    private final byte[] frame;
+    private final SpecificData model;
+    private final Schema schema;
+    // One instance serves all threads.
+    private final ThreadLocal<Coders> coders = ThreadLocal.withInitial(Coders::new);
+
+    private final class Coders {
+        private final SpecificDatumReader<SpecificRecordBase> reader = new SpecificDatumReader<>(schema, schema, model);
+        private final SpecificDatumWriter<SpecificRecordBase> writer = new SpecificDatumWriter<>(schema, model);
+        private final ByteArrayOutputStream out = new ByteArrayOutputStream(1024);
+        private final BinaryEncoder encoder = EncoderFactory.get().binaryEncoder(out, null);
+        private BinaryDecoder decoder;
+    }
+
+    Wire(Topic topic) {
+        this.topic = topic;
+        model = SpecificData.getForClass(topic.envelope);
+        model.setCustomCoders(true);
+        model.setFastReaderEnabled(true);
+        schema = model.getSchema(topic.envelope);
+        JsonNode ids = IDS.path(schema.getFullName());
+        frame = ByteBuffer.allocate(FRAME).putInt(1, ids.path(ids.size() - 1).intValue()).array();
+    }
+
+    static JsonNode resource(String name) {
+        try (InputStream in = Wire.class.getResourceAsStream("/" + name)) {
+            return new ObjectMapper().readTree(in);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    Message read(String name, byte[] record) {
+        if (record == null || record.length < FRAME || !Arrays.equals(record, 0, FRAME, frame, 0, FRAME)) {
+            throw new SerializationException(name + ": a record without the frame " + Arrays.toString(frame));
+        }
+        try {
+            Coders coders = this.coders.get();
+            coders.decoder = DecoderFactory.get().binaryDecoder(record, FRAME, record.length - FRAME, coders.decoder);
+            SpecificRecordBase envelope = coders.reader.read(null, coders.decoder);
+            return topic.door ? command(envelope) : fact(envelope);
+        } catch (IOException | RuntimeException e) {
+            throw new SerializationException(name + ": undecodable", e);
+        }
+    }
+
+    private Message.Command command(SpecificRecordBase envelope) {
+        return new Message.Command(
+                topic,
+                (String) envelope.get(0),
+                (Long) envelope.get(1),
+                (String) envelope.get(2),
+                (String) envelope.get(3),
+                (ByteBuffer) envelope.get(4),
+                (SpecificRecord) envelope.get(6));
+    }
+
+    private static Message.Fact fact(SpecificRecordBase envelope) {
+        return new Message.Fact(
+                (EventId) envelope.get(0),
+                (Long) envelope.get(1),
+                (EventId) envelope.get(2),
+                (String) envelope.get(3),
+                (String) envelope.get(4),
+                (String) envelope.get(5),
+                (String) envelope.get(6),
+                (SpecificRecord) envelope.get(8));
+    }
+
+    byte[] write(String name, Message.Fact fact) {
+        SpecificRecordBase envelope = (SpecificRecordBase) SpecificData.newInstance(topic.envelope, null);
+        envelope.put(0, fact.id());
+        envelope.put(1, fact.time());
+        envelope.put(2, fact.causation());
+        envelope.put(3, fact.correlation());
+        envelope.put(4, fact.answers());
+        envelope.put(5, fact.actor());
+        envelope.put(6, fact.traceparent());
+        envelope.put(7, List.of());
+        envelope.put(8, fact.body());
+        Coders coders = this.coders.get();
+        coders.out.reset();
+        try {
+            coders.encoder.writeFixed(frame);
+            coders.writer.write(envelope, coders.encoder);
+            coders.encoder.flush();
+        } catch (IOException e) {
+            throw new SerializationException(name, e);
+        }
+        return coders.out.toByteArray();
+    }
+}
