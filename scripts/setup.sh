@@ -5,9 +5,8 @@
 # Deliberately absent: cargo itself (rustup.rs), and container engines: every test starts what it needs.
 set -euo pipefail
 
-say() { printf 'setup: %s\n' "$*" >&2; }
-fail() { say "$*"; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+# shellcheck source=packages.sh
+. "$(dirname "$0")/packages.sh"
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tributary"
 
@@ -48,21 +47,12 @@ missing_packages() {
   have setpriv || echo util-linux
 }
 
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; elif have sudo; then sudo "$@"; else fail "needs root or sudo to run: $*"; fi
-}
-
 have cargo || fail "no cargo: install Rust from https://rustup.rs first"
 minor="$(cargo --version | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')"
 [ "${minor:-0}" -ge 88 ] || fail "$(cargo --version) is too old: Rust 1.88 or newer is needed (rustup update)"
 
 mapfile -t packages < <(missing_packages)
-if [ "${#packages[@]}" -gt 0 ]; then
-  have apt-get || fail "missing, and there is no apt-get to install it with: ${packages[*]}"
-  say "installing ${packages[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-fi
+[ "${#packages[@]}" -eq 0 ] || install_packages "${packages[@]}"
 
 for component in rustfmt clippy; do
   tool="${component/clippy/cargo-clippy}"

@@ -115,16 +115,16 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
     command::door(topic).map_err(|problem| anyhow!("{problem}"))?;
     let url = format!("http://{}/commands/{topic}", config.http);
     let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    // The last line is one with a command, so what is sent at last is told by its number too.
+    let lines: Vec<&[u8]> = text.trim_ascii_end().split(|byte| *byte == b'\n').collect();
     let bar = ProgressBar::new(lines.len() as u64);
     bar.set_style(
         ProgressStyle::with_template("produce {bar:40} {human_pos}/{human_len}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let (mut sent, mut commands, mut bytes, mut last) = (0, Vec::new(), 0, 0);
+    let (mut sent, mut commands, mut bytes) = (0, Vec::new(), 0);
     for (index, line) in lines.iter().enumerate() {
         if !line.trim_ascii().is_empty() {
-            last = index + 1;
             let read = read_command(topic, line);
             commands.push(read.map_err(|why| anyhow!("{}:{}: {why}; {sent} were sent", file.display(), index + 1))?);
             bytes += line.len();
@@ -133,7 +133,7 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
         if full && !commands.is_empty() {
             let many = commands.len();
             http::post(&url, &Value::Array(std::mem::take(&mut commands))).with_context(|| {
-                let file = file.display();
+                let (file, last) = (file.display(), index + 1);
                 format!(
                     "{file}:{last}: the first {sent} commands were sent, and the {many} up to this line may be; once {} answers \
                      (--http says where `tributary up` does), send all of {file} again: what was taken is not taken twice",

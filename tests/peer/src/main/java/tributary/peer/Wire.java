@@ -2,7 +2,6 @@ package tributary.peer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -10,13 +9,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
 import org.apache.avro.Schema;
-import org.apache.avro.io.BinaryDecoder;
-import org.apache.avro.io.BinaryEncoder;
-import org.apache.avro.io.DecoderFactory;
-import org.apache.avro.io.EncoderFactory;
 import org.apache.avro.specific.SpecificData;
-import org.apache.avro.specific.SpecificDatumReader;
-import org.apache.avro.specific.SpecificDatumWriter;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.common.errors.SerializationException;
@@ -34,25 +27,14 @@ final class Wire {
 
     private final Topic topic;
     private final byte[] frame;
-    private final SpecificData model;
-    private final Schema schema;
-    // One instance serves all threads.
-    private final ThreadLocal<Coders> coders = ThreadLocal.withInitial(Coders::new);
-
-    private final class Coders {
-        private final SpecificDatumReader<SpecificRecordBase> reader = new SpecificDatumReader<>(schema, schema, model);
-        private final SpecificDatumWriter<SpecificRecordBase> writer = new SpecificDatumWriter<>(schema, model);
-        private final ByteArrayOutputStream out = new ByteArrayOutputStream(1024);
-        private final BinaryEncoder encoder = EncoderFactory.get().binaryEncoder(out, null);
-        private BinaryDecoder decoder;
-    }
+    private final Coders<SpecificRecordBase> coders;
 
     Wire(Topic topic) {
         this.topic = topic;
-        model = SpecificData.getForClass(topic.envelope);
-        model.setCustomCoders(true);
+        SpecificData model = SpecificData.getForClass(topic.envelope);
         model.setFastReaderEnabled(true);
-        schema = model.getSchema(topic.envelope);
+        Schema schema = model.getSchema(topic.envelope);
+        coders = new Coders<>(model, schema);
         JsonNode ids = IDS.path(schema.getFullName());
         frame = ByteBuffer.allocate(FRAME).putInt(1, ids.path(ids.size() - 1).intValue()).array();
     }
@@ -70,9 +52,7 @@ final class Wire {
             throw new SerializationException(name + ": a record without the frame " + Arrays.toString(frame));
         }
         try {
-            Coders coders = this.coders.get();
-            coders.decoder = DecoderFactory.get().binaryDecoder(record, FRAME, record.length - FRAME, coders.decoder);
-            SpecificRecordBase envelope = coders.reader.read(null, coders.decoder);
+            SpecificRecordBase envelope = coders.read(record, FRAME);
             return topic.door ? command(envelope) : fact(envelope);
         } catch (IOException | RuntimeException e) {
             throw new SerializationException(name + ": undecodable", e);
@@ -113,15 +93,10 @@ final class Wire {
         envelope.put(6, fact.traceparent());
         envelope.put(7, List.of());
         envelope.put(8, fact.body());
-        Coders coders = this.coders.get();
-        coders.out.reset();
         try {
-            coders.encoder.writeFixed(frame);
-            coders.writer.write(envelope, coders.encoder);
-            coders.encoder.flush();
+            return coders.write(frame, envelope);
         } catch (IOException e) {
             throw new SerializationException(name, e);
         }
-        return coders.out.toByteArray();
     }
 }
