@@ -49,7 +49,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{In, Out};
-use tributary_flow::rows::Passing;
+use tributary_flow::rows::Family;
 use tributary_flow::{Body, Cx, Effects, Event, Processor, Refusal, State};
 use tributary_graph::account as graph;
 use tributary_schemas::accounts::{AccountCommand, AccountEvent, AccountRefused};
@@ -73,7 +73,7 @@ impl Processor for AccountProcessor {
     type Ports = graph::Ports;
     type Head = Account;
     type Timer = NoTimer;
-    const PASSING: &'static [Passing] = &[OPEN_LEGS.passing()];
+    const PASSING: &'static [Family] = &[OPEN_LEGS.family()];
 
     fn step(
         &self,

@@ -29,7 +29,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use tributary_flow::rows::Passing;
+use tributary_flow::rows::Family;
 use tributary_flow::{Cx, Effects, Event, Processor, State};
 use tributary_graph::ledger::{In, Out, Ports};
 use tributary_schemas::TransactionId;
@@ -46,7 +46,7 @@ impl Processor for LedgerProcessor {
     type Ports = Ports;
     type Head = Head;
     type Timer = Timer;
-    const PASSING: &'static [Passing] = &[Passing::Heads];
+    const PASSING: &'static [Family] = &[Family::Heads];
 
     fn step(
         &self,

@@ -32,12 +32,12 @@ pub mod velocity;
 
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{In, Out};
-use tributary_flow::rows::Passing;
+use tributary_flow::rows::Family;
 use tributary_flow::{Cx, Effects, Event, Processor, Refusal, State};
 use tributary_graph::risk;
 use tributary_schemas::transactions::LegEvent;
 
-use crate::state::PENDING;
+use crate::state::{PAYEES, PENDING};
 pub use rules::{Rules, RulesError};
 
 pub use state::Block;
@@ -85,7 +85,8 @@ impl Processor for RiskProcessor {
     type Ports = risk::Ports;
     type Head = Block;
     type Timer = Timer;
-    const PASSING: &'static [Passing] = &[PENDING.passing()];
+    const PASSING: &'static [Family] = &[PENDING.family()];
+    const LASTING: &'static [Family] = &[PAYEES.family()];
 
     fn step(
         &self,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{Out, State};
+use tributary_flow::rows::Family;
 use tributary_flow::{
     Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Timestamp,
 };
@@ -166,6 +167,15 @@ impl Processor for TransactionView {
     type Ports = Ports;
     type Head = Transaction;
     type Timer = Never;
+    const LASTING: &'static [Family] = &[
+        HISTORY.family(),
+        JOURNAL.family(),
+        RISK.family(),
+        OUTCOMES.family(),
+        BY_CREATED.family(),
+        ARRIVED.family(),
+        BOOKED.family(),
+    ];
 
     fn step(
         &self,

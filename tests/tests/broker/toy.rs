@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tributary_flow::rows::Family;
 use tributary_flow::task::TranslateError;
 use tributary_flow::{
     Body, Collection, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Identity, Processor,
@@ -167,6 +168,7 @@ impl Processor for Second {
     type Ports = second::Ports;
     type Head = (u64, u64);
     type Timer = ();
+    const LASTING: &'static [Family] = &[SEEN.family()];
 
     fn step(
         &self,

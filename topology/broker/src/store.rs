@@ -100,6 +100,9 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     options.create_if_missing(true);
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_manager(buffers);
+    // Most rows that are looked up are new, and so in no table: the one in memory is asked for each.
+    options.set_memtable_prefix_bloom_ratio(0.05);
+    options.set_memtable_whole_key_filtering(true);
     options.set_compression_type(rocksdb::DBCompressionType::Lz4);
     options.set_max_open_files(256);
     options.set_keep_log_file_num(2);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{self, Collection, Index, Ordered, Passing, tag};
+use crate::rows::{self, Collection, Family, Index, Ordered, tag};
 use crate::store::{Overlaid, Store};
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, Node, Timestamp, TopicRef};
 
@@ -228,7 +228,10 @@ pub trait Processor: Send + Sync + 'static {
     type Timer: Serialize + DeserializeOwned + Clone + Debug;
     /// What of its state comes and soon goes beside the timers, mostly for good. A changelog has no more of such rows than there
     /// were at once. What is here once stays here: rows that have a seat in a changelog would come back if they lost it.
-    const PASSING: &'static [Passing] = &[];
+    const PASSING: &'static [Family] = &[];
+    /// What of its state hardly ever changes once it is written. A changelog has such rows in packs, many to a record, and every
+    /// version of one for good. What is here once stays here: a deletion outside a pack would be forgotten before the pack.
+    const LASTING: &'static [Family] = &[];
 
     /// One event of one key.
     fn step(

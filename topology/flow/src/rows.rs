@@ -25,25 +25,57 @@ pub(crate) mod tag {
 /// First byte of what a driver keeps beside a task's rows: above all of theirs, and no part of the state.
 pub const DRIVER: u8 = b'z';
 
-/// Rows that come and go, and whose keys mostly do not come back.
+/// Rows of one kind, told by their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
+pub enum Family {
     /// The heads of keys.
     Heads,
     /// The rows of the collection with this number.
     Rows(u8),
+    /// The rows of the index with this number.
+    Index(u8),
 }
 
-/// Whether the row at `key` comes and goes: a timer, or one of these.
-#[must_use]
-pub fn passes(key: &[u8], passing: &[Passing]) -> bool {
-    let Some((tag, rest)) = key.split_first() else { return false };
-    let number = || rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(end + 1));
-    match *tag {
-        tag::TIMER | tag::TIMER_OF_KEY => true,
-        tag::HEAD => passing.contains(&Passing::Heads),
-        tag::ROW => number().is_some_and(|number| passing.contains(&Passing::Rows(*number))),
-        _ => false,
+/// How long a row stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It comes and soon goes, and its key mostly does not come back.
+    Passing,
+    /// Once it is written it is hardly ever written again, or deleted.
+    Lasting,
+    /// Neither.
+    Changing,
+}
+
+/// How long the rows of a node stay as they are, which decides how a changelog has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lives {
+    /// Those that come and go; timers always do.
+    pub passing: &'static [Family],
+    /// Those that stay as they are; remembered commands always do.
+    pub lasting: &'static [Family],
+}
+
+impl Lives {
+    /// The life of the row at `key`.
+    #[must_use]
+    pub fn of(&self, key: &[u8]) -> Life {
+        let Some((tag, rest)) = key.split_first() else { return Life::Changing };
+        let number = || rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(end + 1));
+        let family = match *tag {
+            tag::TIMER | tag::TIMER_OF_KEY => return Life::Passing,
+            tag::SEEN => return Life::Lasting,
+            tag::HEAD => Some(Family::Heads),
+            tag::ROW => number().map(|number| Family::Rows(*number)),
+            tag::INDEX => rest.first().map(|number| Family::Index(*number)),
+            _ => None,
+        };
+        let is_in = |families: &[Family]| family.is_some_and(|family| families.contains(&family));
+        match () {
+            () if is_in(self.passing) => Life::Passing,
+            () if is_in(self.lasting) => Life::Lasting,
+            () => Life::Changing,
+        }
     }
 }
 
@@ -170,10 +202,10 @@ impl<K, V> Collection<K, V> {
         Collection { number, types: PhantomData }
     }
 
-    /// Says of its rows that they come and go.
+    /// Its rows.
     #[must_use]
-    pub const fn passing(&self) -> Passing {
-        Passing::Rows(self.number)
+    pub const fn family(&self) -> Family {
+        Family::Rows(self.number)
     }
 }
 
@@ -187,6 +219,12 @@ impl<K, V> Index<K, V> {
     #[must_use]
     pub const fn new(number: u8) -> Self {
         Index(Collection::new(number))
+    }
+
+    /// Its rows.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        Family::Index(self.0.number)
     }
 
     /// The key prefix of all its rows.
@@ -250,23 +288,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_pass_are_told_by_their_keys() {
-        const LEGS: Collection<String, ()> = Collection::new(7);
+    fn the_life_of_a_row_is_told_by_its_key() {
         let row = |number| join(collection("key", &Collection::<String, ()>::new(number)), &"at".to_owned());
-        for (key, passing, passes_by) in [
-            (vec![tag::TIMER, 1], &[][..], true),
-            (keyed(tag::TIMER_OF_KEY, "key"), &[], true),
-            (row(7), &[LEGS.passing()], true),
-            (row(8), &[LEGS.passing()], false),
-            (row(7), &[], false),
-            (keyed(tag::HEAD, "key"), &[Passing::Heads], true),
-            (keyed(tag::HEAD, "key"), &[LEGS.passing()], false),
-            (keyed(tag::SEEN, "key"), &[Passing::Heads], false),
-            (position("topic"), &[Passing::Heads], false),
-            (Vec::new(), &[Passing::Heads], false),
+        let index = |number| join(Index::<u64, ()>::new(number).prefix(), &7_u64);
+        let lives = Lives { passing: &[Family::Rows(7)], lasting: &[Family::Heads, Family::Rows(8), Family::Index(7)] };
+        for (key, life) in [
+            (vec![tag::TIMER, 1], Life::Passing),
+            (keyed(tag::TIMER_OF_KEY, "key"), Life::Passing),
+            (row(7), Life::Passing),
+            (row(8), Life::Lasting),
+            (row(9), Life::Changing),
+            (keyed(tag::HEAD, "key"), Life::Lasting),
+            (keyed(tag::SEEN, "key"), Life::Lasting),
+            (index(7), Life::Lasting),
+            (index(8), Life::Changing),
+            (position("topic"), Life::Changing),
+            (vec![tag::META], Life::Changing),
+            (Vec::new(), Life::Changing),
         ] {
-            assert_eq!(passes(&key, passing), passes_by, "{key:?} {passing:?}");
+            assert_eq!(lives.of(&key), life, "{key:?}");
         }
+        assert_eq!(Lives::default().of(&row(7)), Life::Changing);
     }
 
     #[test]

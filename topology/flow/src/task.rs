@@ -15,7 +15,7 @@ use crate::processor::{Cx, Effects, Event, Out, Ports, Processor, State};
 use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
 pub use crate::registry::{Registry, TranslateError};
-use crate::rows::{self, Passing, tag};
+use crate::rows::{self, Lives, tag};
 use crate::store::{Changes, Overlaid, Store};
 use crate::timers;
 use crate::{EventId, FactHeader, Header, Node, Origin, Timestamp, TopicRef, partition_of};
@@ -42,10 +42,10 @@ pub struct TaskCommit {
     pub node: &'static Node,
     /// Partition.
     pub partition: u32,
-    /// Changes of the task's store, positions included: one record each in its changelog.
+    /// Changes of the task's store, positions included.
     pub changes: Changes,
-    /// Which of the rows come and go.
-    pub passing: &'static [Passing],
+    /// How long the rows stay as they are.
+    pub lives: Lives,
     /// The epoch's journal entry.
     pub journal: JournalEntry,
 }
@@ -364,7 +364,7 @@ impl<P: Processor> Task for ProcessorTask<P> {
             node: P::Ports::NODE,
             partition: self.partition,
             changes: std::mem::take(&mut self.changes),
-            passing: P::PASSING,
+            lives: Lives { passing: P::PASSING, lasting: P::LASTING },
             journal: std::mem::replace(&mut self.journal, journal),
         })
     }

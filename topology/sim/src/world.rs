@@ -19,7 +19,7 @@ use crate::faults::Fault;
 use crate::local::{Queued, Wish};
 
 /// Records of a changelog that are few, beside those of a play.
-const FEW: usize = 64;
+const FEW: usize = 16;
 
 impl World for Around {
     type State = Disks;

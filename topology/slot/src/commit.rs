@@ -9,6 +9,7 @@ use tributary_flow::engine::Ends;
 use tributary_flow::task::TaskCommit;
 use tributary_flow::{Commit, Epoch, Input, TopicRef};
 
+use crate::changelog;
 use crate::restore::LINEAGE;
 use crate::seats::{Seating, Seats};
 use crate::slot::Owned;
@@ -176,13 +177,15 @@ impl<W: World> Slot<W> {
             let (at, store) = ((task.node.name, task.partition), self.world.state().store(task.node, task.partition));
             let Some(owned) = &mut self.owned else { return Ok(()) };
             let seating =
-                owned.seats.entry(at).or_insert_with(|| Seats::of(store)).give(store, &task.changes, task.passing);
+                owned.seats.entry(at).or_insert_with(|| Seats::of(store)).give(store, &task.changes, task.lives);
             let lineage = owned.lineages.get(&at).copied();
             let topic = &self.topics[task.node.name].changelog;
             if let Some(lineage) = lineage {
                 self.write_own(topic, task.partition, Some(LINEAGE), Some(&lineage))?;
             }
-            seating.write(&task.changes, |key, value| self.write_own(topic, task.partition, Some(key), value))?;
+            changelog::write(task.journal.epoch, &task.changes, task.lives, &seating, |key, value| {
+                self.write_own(topic, task.partition, Some(key), value)
+            })?;
             attempt.seatings.insert(at, seating);
         }
         Ok(())

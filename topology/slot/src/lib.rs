@@ -25,7 +25,9 @@ use std::ops::Range;
 use thiserror::Error;
 
 mod assume;
+mod changelog;
 mod commit;
+mod packs;
 mod restore;
 mod row;
 mod seats;
@@ -36,10 +38,10 @@ mod status;
 mod views;
 mod world;
 
+pub use changelog::{Along, row_of, take_in};
 pub use commit::{PROTOCOL, Step};
 pub use restore::{LINEAGE, MAX_AGE};
 pub use row::Row;
-pub use seats::{Along, row_of, take_in};
 pub use slot::{Options, Slot};
 pub use world::{Batch, Failed, Fault, Join, Membership, Met, News, Outgoing, Rebalance, Rows, World};
 

@@ -10,7 +10,7 @@ use tributary_flow::rows::DRIVER;
 use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Store, Stores as _, time};
 
-use crate::seats::{Along, take_in};
+use crate::changelog::{Along, take_in};
 use crate::world::{Batch, Fault, Met, Rows, World};
 use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
 

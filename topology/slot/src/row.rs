@@ -17,8 +17,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Raised with what a changelog may hold: a store from before seats were known may have read a seat as a row.
-    const VERSION: u8 = 2;
+    /// Raised with what a changelog may hold: a store from before packs were known may have read a pack as a row.
+    const VERSION: u8 = 3;
 
     /// As bytes.
     #[must_use]

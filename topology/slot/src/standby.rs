@@ -18,8 +18,8 @@ use crate::{Failure, Row, Slot, TaskAt, Trouble};
 /// Most reads before the slot looks for other work, and most where it had none.
 const MOST: u32 = 64;
 const IDLE: u32 = 8;
-/// Most records of a read.
-const RECORDS: usize = 2_500;
+/// Most records of a read; of packs so many hold some ten thousand rows.
+const RECORDS: usize = 1_000;
 /// How long to wait after it has not worked.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often a store of which nothing is new says that it is not old.

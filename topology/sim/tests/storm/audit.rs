@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tributary_flow::processor::{Cx, Effects, Event, Processor, State};
-use tributary_flow::{Page, ProcessorTask, Reader, Store, Task, node};
+use tributary_flow::rows::Family;
+use tributary_flow::{Collection, EventId, Page, ProcessorTask, Reader, Store, Task, node};
 
 use super::toy::{CREDITS, Credit, PAID, Paid, setup};
 
@@ -17,12 +18,18 @@ node! {
 /// How many facts a wallet had, and a number that only they make, in this order.
 type Watched = (u64, u64);
 
+/// The last facts of a wallet: each is written once, and goes once.
+const LAST: Collection<u64, EventId> = Collection::new(1);
+/// How many there are.
+const KEPT: u64 = 3;
+
 struct Audit;
 
 impl Processor for Audit {
     type Ports = audit::Ports;
     type Head = Watched;
     type Timer = ();
+    const LASTING: &'static [Family] = &[LAST.family()];
 
     fn step(
         &self,
@@ -34,6 +41,11 @@ impl Processor for Audit {
         let (count, mixed) = state.head.get_or_insert_default();
         let id = u64::from(cx.id.0[0]) + 1;
         (*count, *mixed) = (*count + 1, mixed.wrapping_mul(1_000_003).wrapping_add(id));
+        let at = *count;
+        state.put(&LAST, &at, &cx.id);
+        if let Some(gone) = at.checked_sub(KEPT) {
+            state.delete(&LAST, &gone);
+        }
         Effects::none()
     }
 }

@@ -209,17 +209,20 @@ impl Stage {
         let simulation = &mut self.played.simulation;
         for n in 0..3 {
             let from = format!("w{n}");
-            simulation.submit(&ORDERS, &from, toy::order(&format!("d{n}"), "later", &from, "w3", 15_000_000));
+            simulation.submit(&ORDERS, &from, toy::order(&format!("d{n}"), "later", &from, "w3", 30_000_000));
         }
         simulation.run_until_quiet()?;
         let away = simulation.now().plus(40 * SECOND);
         let number = (seed / 4 % 2) as usize;
         simulation.keep_down(number, 60);
-        for n in 0..MISSED {
-            let from = format!("w{}", n % 3);
-            simulation.submit(&ORDERS, &from, toy::order(&format!("e{n}"), "pay", &from, "w3", 1));
-        }
-        while simulation.now() < away {
+        let (since, mut missed) = (simulation.now(), 0);
+        while simulation.now() < away || missed < MISSED {
+            // One at a time: each is an epoch, whose records whoever comes back has to read before it hears of the timers.
+            if missed < MISSED && simulation.now() >= since.plus(missed as i64 * SECOND) {
+                let from = format!("w{}", missed % 3);
+                simulation.submit(&ORDERS, &from, toy::order(&format!("e{missed}"), "pay", &from, "w3", 1));
+                missed += 1;
+            }
             simulation.turn()?;
         }
         let days: &[i64] = if (seed / 8).is_multiple_of(2) { &[8] } else { &[2; 4] };
