@@ -10,7 +10,7 @@ use crate::rows::{self, tag};
 use crate::store::{Overlaid, Store};
 use crate::task::{Cause, Input, ProcessorTask, Produced, Stop, Target, TranslateError};
 use crate::time::DAY;
-use crate::{CommandHeader, EventId, Header, Origin, Timestamp, partition_of};
+use crate::{CommandHeader, EventId, Header, Kind, Origin, Timestamp, partition_of};
 
 /// How long the ids of commands are remembered.
 pub const COMMAND_MEMORY: i64 = 30 * DAY;
@@ -137,7 +137,7 @@ impl<P: Processor> ProcessorTask<P> {
                     actor: command.actor.clone(),
                     traceparent: command.traceparent.clone(),
                 };
-                match self.recognise(store, &key, command, &body, digest) {
+                match self.recognise(store, input, &key, command, &body, digest) {
                     Known::New => {}
                     Known::Answered => {
                         self.counters.duplicates += 1;
@@ -233,6 +233,7 @@ impl<P: Processor> ProcessorTask<P> {
     fn recognise(
         &mut self,
         store: &dyn Store,
+        input: &Input,
         key: &str,
         command: &CommandHeader,
         body: &In<P>,
@@ -240,7 +241,9 @@ impl<P: Processor> ProcessorTask<P> {
     ) -> Known {
         let identity = self.processor.identity(body);
         let now = self.now();
-        let mut at = rows::keyed(tag::SEEN, key);
+        // Whoever may write to the public door must not use up an id of the privileged one.
+        let privileged = identity == Identity::Command && input.topic.kind == Kind::AdminCommands;
+        let mut at = rows::keyed(if privileged { tag::SEEN_PRIVILEGED } else { tag::SEEN }, key);
         if identity == Identity::Command {
             rows::write_text(&command.id, &mut at);
         }

@@ -90,7 +90,7 @@ pub enum Refusal {
 /// How long, and by what, the core remembers a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// By its own id, for 30 days.
+    /// By its own id, for 30 days, and for each door by itself.
     Command,
     /// By its key, for ever: a command that creates what the key names.
     Key,

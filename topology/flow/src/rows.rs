@@ -18,6 +18,7 @@ pub(crate) mod tag {
     pub const TIMER: u8 = b't';
     pub const TIMER_OF_KEY: u8 = b'n';
     pub const SEEN: u8 = b's';
+    pub const SEEN_PRIVILEGED: u8 = b'a';
     pub const POSITION: u8 = b'p';
     pub const META: u8 = b'm';
 }
@@ -64,7 +65,7 @@ impl Lives {
         let number = || rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(end + 1));
         let family = match *tag {
             tag::TIMER | tag::TIMER_OF_KEY => return Life::Passing,
-            tag::SEEN => return Life::Lasting,
+            tag::SEEN | tag::SEEN_PRIVILEGED => return Life::Lasting,
             tag::HEAD => Some(Family::Heads),
             tag::ROW => number().map(|number| Family::Rows(*number)),
             tag::INDEX => rest.first().map(|number| Family::Index(*number)),
@@ -300,6 +301,7 @@ mod tests {
             (row(9), Life::Changing),
             (keyed(tag::HEAD, "key"), Life::Lasting),
             (keyed(tag::SEEN, "key"), Life::Lasting),
+            (keyed(tag::SEEN_PRIVILEGED, "key"), Life::Lasting),
             (index(7), Life::Lasting),
             (index(8), Life::Changing),
             (position("topic"), Life::Changing),

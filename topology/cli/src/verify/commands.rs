@@ -19,6 +19,8 @@ use super::{Audit, Decoder, place};
 type Asked = HashMap<String, Vec<Command>>;
 
 struct Command {
+    /// The topic of its door.
+    door: &'static str,
     id: String,
     digest: [u8; 16],
     /// Whether its key is its identity.
@@ -147,7 +149,8 @@ fn meet<P: Processor>(
     }
     let by_key = processor.identity(&body) == Identity::Key;
     let digest = request_digest::<P::Ports>(&command, &body);
-    let command = Command { id: command.id, digest, by_key, applied: false, place: String::new() };
+    let door = topic.name;
+    let command = Command { door, id: command.id, digest, by_key, applied: false, place: String::new() };
     Met::Command(key.to_owned(), command)
 }
 
@@ -201,14 +204,16 @@ fn judge(audit: &mut Audit<'_>, key: &str, commands: &[Command], answers: &Answe
     }
 }
 
-/// The answers that are due to commands of one identity: the first request is decided, each other one is a conflict once.
+/// The answers that are due to commands under one id, or that create one thing: at each door the first request is decided, and
+/// each other one is a conflict once. What creates something is known by that at every door.
 fn due<'a>(commands: impl Iterator<Item = &'a &'a Command>) -> Counted {
-    let mut first = None;
+    let mut first = BTreeMap::new();
     let mut others = BTreeSet::new();
     for command in commands {
-        if *first.get_or_insert(command.digest) != command.digest {
-            others.insert((command.digest, command.id.as_str()));
+        let door = (!command.by_key).then_some(command.door);
+        if *first.entry(door).or_insert(command.digest) != command.digest {
+            others.insert((door, command.digest, command.id.as_str()));
         }
     }
-    Counted { decisions: usize::from(first.is_some()), conflicts: others.len() }
+    Counted { decisions: first.len(), conflicts: others.len() }
 }
