@@ -247,7 +247,7 @@ impl<P: Processor> ProcessorTask<P> {
         if identity == Identity::Command {
             rows::write_text(&command.id, &mut at);
         }
-        let mut rows = Overlaid { base: store, changes: &mut self.changes };
+        let rows = Overlaid { base: store, writes: &self.writes };
         let seen: Option<Seen> = rows.get(&at).map(|bytes| rows::from_bytes(&bytes));
         let remember = rows::to_bytes(&Seen { digest, at: now });
         match seen {

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod foresight;
 pub mod framing;
 pub mod header;
+mod heads;
 pub mod id;
 pub mod journal;
 pub mod log;

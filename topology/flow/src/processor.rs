@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{self, Collection, Family, Index, Ordered, tag};
-use crate::store::{Overlaid, Store};
+use crate::rows::{self, Collection, Family, Index, Ordered};
+use crate::store::Overlaid;
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, Node, Timestamp, TopicRef};
 
 /// What a node may read and write, expanded from the graph's declaration by [`crate::node!`]: closed enums, so that
@@ -152,30 +152,11 @@ impl<Out, T> Effects<Out, T> {
 pub struct State<'a, H> {
     /// The head; `None` where the key is new. What a step leaves here is kept.
     pub head: Option<H>,
-    key: &'a str,
-    rows: Overlaid<'a>,
-    loaded: Option<Vec<u8>>,
+    pub(crate) key: &'a str,
+    pub(crate) rows: Overlaid<'a>,
 }
 
-impl<'a, H: Serialize + DeserializeOwned> State<'a, H> {
-    pub(crate) fn load(key: &'a str, rows: Overlaid<'a>) -> Self {
-        let loaded = rows.get(&rows::keyed(tag::HEAD, key));
-        State { head: loaded.as_deref().map(rows::from_bytes), key, rows, loaded }
-    }
-
-    /// Writes the head where the step changed it.
-    pub(crate) fn save(mut self) {
-        let now = self.head.as_ref().map(rows::to_bytes);
-        if now == self.loaded {
-            return;
-        }
-        let at = rows::keyed(tag::HEAD, self.key);
-        match now {
-            Some(bytes) => self.rows.put(at, bytes),
-            None => self.rows.delete(at),
-        }
-    }
-
+impl<H: Serialize + DeserializeOwned> State<'_, H> {
     /// One row.
     #[must_use]
     pub fn get<K: Ordered, V: DeserializeOwned>(&self, collection: &Collection<K, V>, at: &K) -> Option<V> {
@@ -223,7 +204,7 @@ pub trait Processor: Send + Sync + 'static {
     /// What the graph gives the node.
     type Ports: Ports;
     /// The head of a key's state.
-    type Head: Serialize + DeserializeOwned;
+    type Head: Serialize + DeserializeOwned + Send;
     /// The names of a key's timers.
     type Timer: Serialize + DeserializeOwned + Clone + Debug;
     /// What of its state comes and soon goes beside the timers, mostly for good. A changelog has no more of such rows than there

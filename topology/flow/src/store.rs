@@ -4,7 +4,9 @@
 //! A store that fails does not make a processor's `step` fallible: the failure unwinds as [`StoreFailure`], the engine
 //! catches it and the epoch is an error, as if the process had crashed.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -82,42 +84,94 @@ impl Store for MemoryStore {
     }
 }
 
-/// A store seen through a task's own uncommitted writes.
+/// A row as a task has written it since its last commit.
+#[derive(Debug)]
+struct Written {
+    /// Nothing where it is deleted.
+    value: Option<Vec<u8>>,
+    /// Whether the store is known to have no such row.
+    new: bool,
+}
+
+/// What a task has written since its last commit, and looked for in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Writes(BTreeMap<Vec<u8>, Written>);
+
+impl Writes {
+    /// Has a row written, whatever is known of it.
+    pub fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        match self.0.entry(key) {
+            Entry::Occupied(mut row) => row.get_mut().value = value,
+            Entry::Vacant(row) => drop(row.insert(Written { value, new: false })),
+        }
+    }
+
+    /// What is to be committed: a row that came and went is no change.
+    pub fn take(&mut self) -> Changes {
+        let rows = std::mem::take(&mut self.0).into_iter();
+        rows.filter(|(_, row)| row.value.is_some() || !row.new).map(|(key, row)| (key, row.value)).collect()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A store seen through a task's own uncommitted writes. What it is asked for it asks the store for once.
+#[derive(Clone, Copy)]
 pub(crate) struct Overlaid<'a> {
     pub base: &'a dyn Store,
-    pub changes: &'a mut Changes,
+    pub writes: &'a RefCell<Writes>,
 }
 
 impl Overlaid<'_> {
-    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.changes.insert(key, Some(value));
+    pub fn put(&self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes.borrow_mut().put(key, Some(value));
     }
 
     /// A row that is not committed is only taken back: what comes and goes within an epoch, as most holds and timers do
     /// where hops are fused, leaves nothing in the changelog.
-    pub fn delete(&mut self, key: Vec<u8>) {
-        match self.base.get(&key) {
-            Some(_) => drop(self.changes.insert(key, None)),
-            None => drop(self.changes.remove(&key)),
+    pub fn delete(&self, key: Vec<u8>) {
+        match self.writes.borrow_mut().0.entry(key) {
+            Entry::Occupied(mut row) => {
+                let new = row.get().new || self.base.get(row.key()).is_none();
+                row.insert(Written { value: None, new });
+            }
+            Entry::Vacant(row) => {
+                let new = self.base.get(row.key()).is_none();
+                row.insert(Written { value: None, new });
+            }
         }
+    }
+
+    /// Writes a row of which it is known that the store has none, unless it was written before.
+    pub fn put_new(&self, key: Vec<u8>, value: Vec<u8>) {
+        let mut writes = self.writes.borrow_mut();
+        writes.0.entry(key).or_insert(Written { value: None, new: true }).value = Some(value);
     }
 }
 
 impl Store for Overlaid<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        match self.changes.get(key) {
-            Some(change) => change.clone(),
-            None => self.base.get(key),
+        if let Some(written) = self.writes.borrow().0.get(key) {
+            return written.value.clone();
         }
+        let value = self.base.get(key);
+        if value.is_none() {
+            self.writes.borrow_mut().0.insert(key.to_vec(), Written { value: None, new: true });
+        }
+        value
     }
 
-    /// Merges two ordered sequences; where both hold a key, the change wins.
+    /// Merges two ordered sequences; where both hold a key, what was written wins.
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
         if from >= to {
             return;
         }
-        let mut changes = self.changes.range(from.to_vec()..to.to_vec());
-        let mut next = || if reverse { changes.next_back() } else { changes.next() };
+        let writes = self.writes.borrow();
+        let mut written = writes.0.range(from.to_vec()..to.to_vec());
+        let mut next = || if reverse { written.next_back() } else { written.next() };
         let mut pending = next();
         let mut stopped = false;
         self.base.scan(from, to, reverse, &mut |key, value| {
@@ -127,7 +181,7 @@ impl Store for Overlaid<'_> {
                     break;
                 }
                 pending = next();
-                if let Some(value) = change
+                if let Some(value) = &change.value
                     && visit(changed, value).is_break()
                 {
                     stopped = true;
@@ -143,7 +197,7 @@ impl Store for Overlaid<'_> {
         });
         while !stopped && let Some((changed, change)) = pending {
             pending = next();
-            stopped = change.as_ref().is_some_and(|value| visit(changed, value).is_break());
+            stopped = change.value.as_ref().is_some_and(|value| visit(changed, value).is_break());
         }
     }
 }
@@ -180,12 +234,16 @@ mod tests {
         let mut base = MemoryStore::default();
         base.pairs.extend(pairs.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())));
         let mut changes = Changes::new();
+        let writes = RefCell::default();
+        let overlaid = Overlaid { base: &base, writes: &writes };
         for (key, value) in [("b", Some("2")), ("c", Some("2")), ("e", None), ("f", None), ("h", Some("2"))] {
-            changes.insert(key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec()));
+            let (key, value) = (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec()));
+            writes.borrow_mut().put(key.clone(), value.clone());
+            changes.insert(key, value);
         }
+        assert_eq!(overlaid.get(b"d"), None);
         let mut applied = base.clone();
         applied.apply(&changes);
-        let overlaid = Overlaid { base: &base, changes: &mut changes };
         for (from, to) in [("", "z"), ("a", "a"), ("b", "e"), ("c", "h"), ("h", "z"), ("z", "a")] {
             for reverse in [false, true] {
                 for limit in 1..=6 {
@@ -203,16 +261,22 @@ mod tests {
     fn what_comes_and_goes_within_an_epoch_is_no_change() {
         let mut base = MemoryStore::default();
         base.pairs.insert(b"there".to_vec(), b"1".to_vec());
-        let mut changes = Changes::new();
-        let mut rows = Overlaid { base: &base, changes: &mut changes };
-        for key in [b"there".as_slice(), b"new"] {
+        let writes = RefCell::default();
+        let rows = Overlaid { base: &base, writes: &writes };
+        for key in [b"there".as_slice(), b"new", b"sought"] {
+            assert_eq!(rows.get(key).is_some(), key == b"there");
             for _ in 0..2 {
                 rows.put(key.to_vec(), b"2".to_vec());
                 rows.delete(key.to_vec());
                 assert_eq!(rows.get(key), None);
             }
         }
+        rows.put(b"unsought".to_vec(), b"2".to_vec());
+        rows.delete(b"unsought".to_vec());
+        rows.put_new(b"known".to_vec(), b"2".to_vec());
+        rows.delete(b"known".to_vec());
         rows.delete(b"never".to_vec());
+        let changes = writes.borrow_mut().take();
         assert_eq!(changes, Changes::from([(b"there".to_vec(), None)]), "only what is committed has to be deleted");
     }
 

@@ -4,19 +4,22 @@
 //!
 //! Deliberately absent: where records come from, where they go, and when an epoch ends. That is the driver's.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::door::Letter;
 use crate::framing;
+use crate::heads::Heads;
 use crate::journal::JournalEntry;
-use crate::processor::{Cx, Effects, Event, Out, Ports, Processor, State};
+use crate::processor::{Cx, Effects, Event, Out, Ports, Processor};
 use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
 pub use crate::registry::{Registry, TranslateError};
 use crate::rows::{self, Lives, tag};
-use crate::store::{Changes, Overlaid, Store};
+use crate::store::{Changes, Overlaid, Store, Writes};
 use crate::timers;
 use crate::{EventId, FactHeader, Header, Node, Origin, Timestamp, TopicRef, partition_of};
 
@@ -131,7 +134,8 @@ pub(crate) struct Meta {
 pub struct ProcessorTask<P: Processor> {
     pub(crate) processor: Arc<P>,
     pub(crate) setup: Setup,
-    pub(crate) changes: Changes,
+    pub(crate) writes: RefCell<Writes>,
+    heads: Heads<P::Head>,
     pub(crate) counters: Counters,
     partition: u32,
     meta: Option<Meta>,
@@ -156,7 +160,8 @@ impl<P: Processor> ProcessorTask<P> {
         ProcessorTask {
             processor,
             setup,
-            changes: Changes::new(),
+            writes: RefCell::default(),
+            heads: Heads::default(),
             counters: Counters::default(),
             partition,
             meta: None,
@@ -198,9 +203,8 @@ impl<P: Processor> ProcessorTask<P> {
             privileged: record.is_some_and(|(_, input)| input.topic.kind == crate::Kind::AdminCommands),
             partitions: self.setup.partitions,
         };
-        let mut state = State::load(key, Overlaid { base: store, changes: &mut self.changes });
-        let effects = self.processor.step(&cx, key, &mut state, event);
-        state.save();
+        let rows = Overlaid { base: store, writes: &self.writes };
+        let effects = self.heads.step(key, rows, |state| self.processor.step(&cx, key, state, event));
         self.perform(store, cause, key, effects, out)
     }
 
@@ -278,8 +282,8 @@ impl<P: Processor> ProcessorTask<P> {
         timer: &P::Timer,
         deadline: Option<Timestamp>,
     ) {
-        let mut rows = Overlaid { base: store, changes: &mut self.changes };
-        timers::set(&mut rows, cause, key, &rows::to_bytes(timer), deadline);
+        let rows = Overlaid { base: store, writes: &self.writes };
+        timers::set(rows, cause, key, &rows::to_bytes(timer), deadline);
         if let (Some(next), Some(deadline)) = (&mut self.next_timer, deadline) {
             *next = Some(next.map_or(deadline, |next| next.min(deadline)));
         }
@@ -321,11 +325,11 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if limit == 0 || self.next_timer(store).is_none_or(|next| next > self.journal.now) {
             return Ok(());
         }
-        let timers = timers::due(&Overlaid { base: store, changes: &mut self.changes }, self.journal.now, limit);
+        let timers = timers::due(&Overlaid { base: store, writes: &self.writes }, self.journal.now, limit);
         self.journal.timers = timers.len() as u32;
         self.next_timer = None;
         for due in timers {
-            if !timers::take(&mut Overlaid { base: store, changes: &mut self.changes }, &due) {
+            if !timers::take(Overlaid { base: store, writes: &self.writes }, &due) {
                 continue;
             }
             self.counters.timers += 1;
@@ -346,7 +350,6 @@ impl<P: Processor> Task for ProcessorTask<P> {
             return Ok(());
         }
         self.positions[port] = Some(input.offset + 1);
-        self.changes.insert(rows::position(input.topic.name), Some(rows::to_bytes(&(input.offset + 1))));
         self.journal.push(port as u8, input.offset);
         self.counters.inputs += 1;
         self.admit(store, port, input, out)
@@ -356,21 +359,29 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if self.journal.runs.is_empty() && self.journal.timers == 0 {
             return None;
         }
+        let writes = self.writes.get_mut();
+        self.heads.finish(writes);
+        let moved: BTreeSet<u8> = self.journal.runs.iter().map(|run| run.port).collect();
+        for port in moved.into_iter().map(usize::from) {
+            let position = self.positions[port].expect("invariant: what was applied has moved the position");
+            writes.put(rows::position(P::Ports::NODE.inputs[port].name), Some(rows::to_bytes(&position)));
+        }
         let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
-        self.changes.insert(vec![tag::META], Some(rows::to_bytes(&meta)));
+        writes.put(vec![tag::META], Some(rows::to_bytes(&meta)));
         self.meta = Some(meta);
         let journal = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
         Some(TaskCommit {
             node: P::Ports::NODE,
             partition: self.partition,
-            changes: std::mem::take(&mut self.changes),
+            changes: writes.take(),
             lives: Lives { passing: P::PASSING, lasting: P::LASTING },
             journal: std::mem::replace(&mut self.journal, journal),
         })
     }
 
     fn abort(&mut self) {
-        self.changes.clear();
+        self.writes.get_mut().clear();
+        self.heads.abort();
         self.journal.timers = 0;
         self.journal.runs.clear();
         self.meta = None;

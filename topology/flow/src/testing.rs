@@ -1,8 +1,11 @@
 //! Given / when / expect for processors: one key's steps over a state in memory, without envelopes, topics or a driver.
 
-use crate::processor::{Cx, Effects, Event, In, Out, Ports, Processor, State};
+use std::cell::RefCell;
+
+use crate::heads::Heads;
+use crate::processor::{Cx, Effects, Event, In, Out, Ports, Processor};
 use crate::reader::Reader;
-use crate::store::{Changes, MemoryStore, Overlaid};
+use crate::store::{MemoryStore, Overlaid};
 use crate::{CommandHeader, EventId, FactHeader, Header, Timestamp};
 
 /// A processor with a state, a clock that the test sets, and one way to step.
@@ -99,10 +102,11 @@ impl<P: Processor> Bench<P> {
             privileged: self.privileged,
             partitions: self.partitions,
         };
-        let mut changes = Changes::new();
-        let mut state = State::load(key, Overlaid { base: &self.store, changes: &mut changes });
-        let effects = self.processor.step(&cx, key, &mut state, event);
-        state.save();
+        let (mut heads, mut writes) = (Heads::default(), RefCell::default());
+        let rows = Overlaid { base: &self.store, writes: &writes };
+        let effects = heads.step(key, rows, |state| self.processor.step(&cx, key, state, event));
+        heads.finish(writes.get_mut());
+        let changes = writes.into_inner().take();
         self.touched = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         self.store.apply(&changes);
         effects

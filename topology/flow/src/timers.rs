@@ -30,7 +30,7 @@ impl Due {
 }
 
 /// Sets, moves or clears the timer `name` of `key`.
-pub(crate) fn set(rows: &mut Overlaid<'_>, cause: &Cause, key: &str, name: &[u8], deadline: Option<Timestamp>) {
+pub(crate) fn set(rows: Overlaid<'_>, cause: &Cause, key: &str, name: &[u8], deadline: Option<Timestamp>) {
     let of_key = of_key(key, name);
     if let Some(bytes) = rows.get(&of_key) {
         rows.delete(in_order(rows::from_bytes(&bytes), key, name));
@@ -39,13 +39,14 @@ pub(crate) fn set(rows: &mut Overlaid<'_>, cause: &Cause, key: &str, name: &[u8]
         None => rows.delete(of_key),
         Some(deadline) => {
             rows.put(of_key, rows::to_bytes(&deadline));
-            rows.put(in_order(deadline, key, name), rows::to_bytes(cause));
+            // Whatever a store has of the name lies at the one deadline that it has, and that was written just now.
+            rows.put_new(in_order(deadline, key, name), rows::to_bytes(cause));
         }
     }
 }
 
 /// Takes a due timer out; false where one that fired just before has cleared or moved it.
-pub(crate) fn take(rows: &mut Overlaid<'_>, due: &Due) -> bool {
+pub(crate) fn take(rows: Overlaid<'_>, due: &Due) -> bool {
     let at = in_order(due.deadline, &due.key, &due.name);
     let there = rows.get(&at).is_some();
     if there {
