@@ -24,7 +24,7 @@
 //! - Every state that might wait for ever has a timer; `posting` and `cancelling` have none, because what they wait for
 //!   cannot be refused. A hold that runs out during a partial posting expires right after it.
 //!
-//! After its end a transaction's state is two bytes: enough to refuse a late command with the reason why. Deliberately
+//! After its end a transaction's state is one byte: enough to refuse a late command with the reason why. Deliberately
 //! absent: balances, limits and rules, which belong to `account` and `risk`, and any history, which is in the log.
 
 mod bounds;
@@ -46,6 +46,7 @@ mod state;
 mod tests;
 mod transition;
 
+use tributary_flow::rows::Family;
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{Body, Cx, Effects, Event, Identity, Processor, Refusal, State};
 use tributary_graph::transaction::{In, Out, Ports};
@@ -54,7 +55,7 @@ use tributary_schemas::accounts::Vote;
 use tributary_schemas::risk::RiskEvent;
 use tributary_schemas::transactions::{TransactionCommand, TransactionEvent, TransactionRefused};
 
-pub use state::{End, Head, Line, Open, Party, Review, Status, Timer};
+pub use state::{ENDED, End, Line, Open, Party, Review, Status, Timer, status};
 use transition::Step;
 
 /// The node, with the lengths of its waits in microseconds.
@@ -76,25 +77,31 @@ impl Default for TransactionProcessor {
 
 impl Processor for TransactionProcessor {
     type Ports = Ports;
-    type Head = Head;
+    type Head = Open;
     type Timer = Timer;
+    const PASSING: &'static [Family] = &[Family::Heads];
+    const LASTING: &'static [Family] = &[ENDED.family()];
 
     fn step(
         &self,
         cx: &Cx<'_>,
         key: &str,
-        state: &mut State<'_, Head>,
+        state: &mut State<'_, Open>,
         event: Event<In, Timer>,
     ) -> Effects<Out, Timer> {
         let mut effects = Effects::none();
-        match (event, &mut state.head) {
-            (Event::Input(In::Command(command)), head) => self.command(cx, key, head, &command, &mut effects),
+        match event {
+            Event::Input(In::Command(command)) => self.command(cx, key, state, &command, &mut effects),
             // Nothing is awaited of anyone before the beginning or after the end: what still comes in changes nothing.
-            (_, None | Some(Head::Ended(_))) => {}
-            (event, Some(Head::Open(open))) => self.fact(&mut Step::new(self, cx, key, open, &mut effects), event),
+            event => {
+                if let Some(open) = &mut state.head {
+                    self.fact(&mut Step::new(self, cx, key, open, &mut effects), event);
+                }
+            }
         }
-        if let Some(Head::Open(Open { status: Status::Ended(end), .. })) = &state.head {
-            state.head = Some(Head::Ended(*end));
+        if let Some(Open { status: Status::Ended(end), .. }) = state.head {
+            state.put(&ENDED, &(), &end);
+            state.head = None;
         }
         effects
     }
@@ -119,7 +126,7 @@ impl TransactionProcessor {
         &self,
         cx: &Cx<'_>,
         key: &str,
-        head: &mut Option<Head>,
+        state: &mut State<'_, Open>,
         command: &TransactionCommand,
         effects: &mut Effects<Out, Timer>,
     ) {
@@ -127,17 +134,19 @@ impl TransactionProcessor {
         if let Err(reason) = bounds::check(command) {
             return effects.answer(id, refused(command, reason));
         }
+        let open = state.head.as_ref().map(|open| open.status);
+        let status = open.or_else(|| state.get(&ENDED, &()).map(Status::Ended));
         if let TransactionCommand::CreateTransaction(create) = command {
-            match on_create_transaction::on_create_transaction(self, cx, create, head.as_ref(), effects) {
-                Ok(open) => *head = Some(Head::Open(open)),
+            match on_create_transaction::on_create_transaction(self, cx, create, status, effects) {
+                Ok(open) => state.head = Some(open),
                 Err(reason) => effects.answer(id, refused(command, reason)),
             }
             return;
         }
-        let open = match admit(cx, head, command) {
-            Ok(open) => open,
-            Err(reason) => return effects.answer(id, refused(command, reason)),
-        };
+        if let Err(reason) = admit(cx, status, command) {
+            return effects.answer(id, refused(command, reason));
+        }
+        let open = state.head.as_mut().expect("invariant: no command is legal once a transaction has ended");
         open.pending = Some(id.to_owned());
         let mut step = Step::new(self, cx, key, open, effects);
         let decided = match command {
@@ -178,16 +187,13 @@ impl TransactionProcessor {
 
 /// What a command needs before it is looked at, where it creates nothing: the right door, a transaction, and a status in
 /// which it is legal.
-fn admit<'a>(cx: &Cx<'_>, head: &'a mut Option<Head>, command: &TransactionCommand) -> Result<&'a mut Open, Reason> {
+fn admit(cx: &Cx<'_>, status: Option<Status>, command: &TransactionCommand) -> Result<(), Reason> {
     if matches!(command, TransactionCommand::ReviewTransaction(_)) && !cx.privileged {
         return Err(refusal::privileged(command.name()));
     }
-    let head = head.as_mut().ok_or_else(|| refusal::not_found(command.key()))?;
-    let (status, legal) = (head.status().name(), state::legal_in(command));
-    match head {
-        Head::Open(open) if legal.contains(&status) => Ok(open),
-        _ => Err(refusal::wrong_status(status, legal)),
-    }
+    let status = status.ok_or_else(|| refusal::not_found(command.key()))?.name();
+    let legal = state::legal_in(command);
+    if legal.contains(&status) { Ok(()) } else { Err(refusal::wrong_status(status, legal)) }
 }
 
 /// The event that refuses a command.

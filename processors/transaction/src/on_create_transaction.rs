@@ -7,7 +7,7 @@ use tributary_schemas::Reason;
 use tributary_schemas::transactions::{CreateTransaction, TransactionEvent, TransactionInitiated};
 
 use crate::refusal::{fault, reason};
-use crate::state::{Head, Open, Review, Status, Timer};
+use crate::state::{Open, Review, Status, Timer};
 use crate::transition::Step;
 use crate::{TransactionProcessor, legs};
 
@@ -18,12 +18,12 @@ pub(crate) fn on_create_transaction(
     processor: &TransactionProcessor,
     cx: &Cx<'_>,
     command: &CreateTransaction,
-    head: Option<&Head>,
+    status: Option<Status>,
     effects: &mut Effects<Out, Timer>,
 ) -> Result<Open, Reason> {
-    if let Some(head) = head {
+    if let Some(status) = status {
         // The door remembers ids for ever and does not let this through; the answer would be the same.
-        return Err(reason("conflict", [("status", &head.status().name())]));
+        return Err(reason("conflict", [("status", &status.name())]));
     }
     let legs = legs::resolve(&command.legs, cx.partitions)?;
     let hold = hold(processor, command)?;

@@ -1,31 +1,21 @@
 //! What is remembered of a transaction, and which statuses a command meets.
 
 use serde::{Deserialize, Serialize};
-use tributary_flow::{Date, Timestamp};
+use tributary_flow::{Collection, Date, Reader, Timestamp};
 use tributary_schemas::transactions::{Leg, LegLine, TransactionCommand};
 use tributary_schemas::{AccountId, Amount, Money, Reason, Side};
 
-/// The state of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Head {
-    /// A transaction that has not ended.
-    Open(Open),
-    /// One that has.
-    Ended(End),
+/// How a transaction has ended: all that is kept of it, and for good.
+pub const ENDED: Collection<(), End> = Collection::new(1);
+
+/// Where a transaction stands; nothing where there is none.
+#[must_use]
+pub fn status(state: Reader<'_>, id: &str) -> Option<Status> {
+    let ended = || state.row(id, &ENDED, &()).map(Status::Ended);
+    state.head(id).map(|open: Open| open.status).or_else(ended)
 }
 
-impl Head {
-    /// Where it stands.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match self {
-            Head::Open(open) => open.status,
-            Head::Ended(end) => Status::Ended(*end),
-        }
-    }
-}
-
-/// A transaction that has not ended. With two legs about 70 bytes, with 64 about 1,500.
+/// The head of a key's state: a transaction that has not ended. With two legs about 70 bytes, with 64 about 1,500.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
     /// Where it stands.

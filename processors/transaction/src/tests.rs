@@ -17,7 +17,7 @@ use tributary_schemas::transactions::{
 };
 use tributary_schemas::{AccountKind, Amount, Money, Reason, Side, TransactionId};
 
-use crate::{Head, Timer, TransactionProcessor};
+use crate::{Timer, TransactionProcessor};
 
 const T: &str = "t";
 
@@ -174,8 +174,7 @@ impl Case {
     }
 
     fn status(&self) -> String {
-        let head: Option<Head> = self.bench.reader().head(T);
-        head.map_or("none".into(), |head| head.status().name().to_owned())
+        crate::status(self.bench.reader(), T).map_or("none".into(), |status| status.name().to_owned())
     }
 }
 

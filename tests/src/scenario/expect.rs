@@ -9,7 +9,6 @@ use tributary_cli::verify::States;
 use tributary_flow::{Page, Reader, partition_of};
 use tributary_graph as graph;
 use tributary_schemas::{AccountId, Amount};
-use tributary_transaction::Head;
 
 use super::Driver;
 use super::ledger::Ledger;
@@ -126,7 +125,7 @@ impl Expect {
             let partition = partition_of(id.as_bytes(), driver.log().partitions());
             let mut found = "none";
             driver.states().with_state(&graph::transaction::NODE, partition, &mut |store| {
-                found = Reader::new(store).head::<Head>(id).map_or("none", |head| head.status().name());
+                found = tributary_transaction::status(Reader::new(store), id).map_or("none", |status| status.name());
             })?;
             ensure!(found == expected.status(), "transaction {id} is {found}, expected {}", expected.status());
         }

@@ -238,7 +238,7 @@ pub type Law = (&'static str, &'static str, fn(&mut Tampered<'_>, &mut Altered<'
 
 /// Laws that break one without the other.
 pub const LAWS: &[Law] = &[
-    ("waits", "with the timers", |_, states| {
+    ("waits", "and is not open", |_, states| {
         // A timer of a key: a transaction that has ended, its timer's number, and when it is due.
         drop(states.rows(&transaction::NODE, 0).insert(b"nt-2\0\0".to_vec(), vec![0]));
     }),

@@ -12,6 +12,9 @@ use crate::slot::Owned;
 use crate::status::REPORT;
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
 
+/// How long views that are restored last wait beyond that: whoever has more to restore of what writes has the brokers to itself.
+const AFTER_OTHERS: Duration = Duration::from_secs(5);
+
 impl<W: World> Slot<W> {
     /// After an assignment or a failure: joined we are; initialise, restore, and read from the positions.
     pub(crate) async fn assume(&mut self) -> Result<(), Trouble> {
@@ -27,7 +30,10 @@ impl<W: World> Slot<W> {
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
         let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
-        let later = all.filter(|at| !rows.contains_key(at)).collect();
+        let later: BTreeSet<TaskAt> = all.filter(|at| !rows.contains_key(at)).collect();
+        if !later.is_empty() {
+            self.standby_after = self.standby_after.max(self.world.elapsed() + AFTER_OTHERS);
+        }
         self.run_from_stores(self.engine(&rows), rows, later).await
     }
 

@@ -279,12 +279,13 @@ fn a_second_creation_is_a_conflict_even_behind_the_door() {
 }
 
 #[test]
-fn the_state_of_an_ended_transaction_is_two_bytes() {
+fn the_state_of_an_ended_transaction_is_one_byte() {
     let mut case = Case::voted(payment());
     case.fact(posted("alice", 1));
     case.fact(posted("bob", 1));
-    let head: Option<crate::Head> = case.bench.reader().head(T);
-    assert_eq!(head.map(|head| tributary_flow::reader::encoded_len(&head)), Some(2));
+    assert_eq!(case.bench.reader().head::<crate::Open>(T), None);
+    let ended = case.bench.reader().row(T, &crate::ENDED, &());
+    assert_eq!(ended.map(|end| tributary_flow::reader::encoded_len(&end)), Some(1));
 }
 
 #[test]
@@ -316,7 +317,7 @@ fn a_booking_that_comes_again_releases_nothing() {
 #[test]
 fn the_state_of_an_open_transaction_is_moderate() {
     let size = |case: &Case| {
-        let head: Option<crate::Head> = case.bench.reader().head(T);
+        let head: Option<crate::Open> = case.bench.reader().head(T);
         head.map(|head| tributary_flow::reader::encoded_len(&head))
     };
     let legs: Vec<String> =

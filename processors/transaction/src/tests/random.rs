@@ -11,7 +11,7 @@ use tributary_schemas::risk::RiskDecision;
 use tributary_schemas::transactions::{CreateTransaction, LegEvent, TransactionCommand, TransactionEvent};
 
 use super::{T, assessed, cancel, create, held, post, post_all, posted, refused, review, void, voided};
-use crate::{Head, Timer, TransactionProcessor};
+use crate::{Status, Timer, TransactionProcessor};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "world:EUR:00"];
 
@@ -204,8 +204,7 @@ proptest! {
         world.command(cancel());
 
         prop_assert_eq!(world.ends.len(), 1);
-        let head: Option<Head> = world.bench.reader().head(T);
-        prop_assert_eq!(head.map(|head| head.status().name()), Some(world.ends[0]));
+        prop_assert_eq!(crate::status(world.bench.reader(), T).map(Status::name), Some(world.ends[0]));
         let once: BTreeMap<String, u32> = (1..=world.commands).map(|n| (format!("c{n}"), 1)).collect();
         prop_assert_eq!(&world.answers, &once);
         prop_assert!(world.timers.is_empty());

@@ -10,7 +10,7 @@ use tributary_flow::{Page, Reader};
 use tributary_graph::{account, transaction};
 use tributary_schemas::accounts::Vote;
 use tributary_schemas::{AccountId, Amount};
-use tributary_transaction::Head;
+use tributary_transaction::Open;
 
 use super::{Body, Checker, Found, Seen, Told};
 use crate::load::plan::Draw;
@@ -108,11 +108,9 @@ impl Checker for Holds {
                 }
             })?;
             seen.states.with_state(&transaction::NODE, partition, &mut |store| {
-                let transactions: Vec<(String, Head)> = Reader::new(store).heads(Page::all());
-                for (id, head) in transactions {
-                    if let Head::Open(open) = head {
-                        found.wrong(format!("transaction {id} is {} after every deadline", open.status.name()));
-                    }
+                let transactions: Vec<(String, Open)> = Reader::new(store).heads(Page::all());
+                for (id, open) in transactions {
+                    found.wrong(format!("transaction {id} is {} after every deadline", open.status.name()));
                 }
             })?;
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use tributary_flow::{Page, Reader, Timestamp};
 use tributary_graph::transaction;
-use tributary_transaction::{Head, Status, Timer};
+use tributary_transaction::{Open, Status, Timer};
 
 use super::{Checker, Found, Seen};
 use crate::load::plan::Draw;
@@ -15,8 +15,7 @@ use crate::load::plan::Draw;
 pub struct Waits;
 
 /// What a transaction waits for by the clock, and until when.
-fn wait(head: &Head) -> Option<(Timer, Timestamp)> {
-    let Head::Open(open) = head else { return None };
+fn wait(open: &Open) -> Option<(Timer, Timestamp)> {
     let timer = match open.status {
         Status::Initiated => Timer::Voting,
         Status::OnHold => Timer::Review,
@@ -37,16 +36,16 @@ fn compare(reader: Reader<'_>, partition: u32, found: &mut Found) {
     for (id, timer, due) in reader.timers() {
         timers.entry(id).or_default().push((timer, due));
     }
-    let transactions: Vec<(String, Head)> = reader.heads(Page::all());
-    for (id, head) in transactions {
-        let (set, wanted) = (timers.remove(&id).unwrap_or_default(), wait(&head));
+    let transactions: Vec<(String, Open)> = reader.heads(Page::all());
+    for (id, open) in transactions {
+        let (set, wanted) = (timers.remove(&id).unwrap_or_default(), wait(&open));
         if set.as_slice() != wanted.as_slice() {
-            let status = head.status().name();
+            let status = open.status.name();
             found.wrong(format!("transaction[{partition}]: {id} is {status} with the timers {set:?}, not {wanted:?}"));
         }
     }
     for (id, set) in timers {
-        found.wrong(format!("transaction[{partition}]: {id} has the timers {set:?}, and was never created"));
+        found.wrong(format!("transaction[{partition}]: {id} has the timers {set:?}, and is not open"));
     }
 }
 
