@@ -7,18 +7,23 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
+import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
+import tributary.accounts.v1.AccountFrozen;
 import tributary.accounts.v1.AccountOpened;
 import tributary.accounts.v1.AccountRefused;
+import tributary.accounts.v1.AccountUnfrozen;
 import tributary.accounts.v1.EntryRef;
+import tributary.accounts.v1.FreezeAccount;
 import tributary.accounts.v1.LegHeld;
 import tributary.accounts.v1.LegPosted;
 import tributary.accounts.v1.LegRefused;
 import tributary.accounts.v1.LegVoided;
 import tributary.accounts.v1.OpenAccount;
+import tributary.accounts.v1.UnfreezeAccount;
 import tributary.ledger.v1.EntryPosted;
 import tributary.peer.Message.Command;
 import tributary.peer.Message.Fact;
@@ -35,8 +40,8 @@ import tributary.transactions.v1.LegRequested;
  * The one guard of an account: its floor and limits, what is held and reserved, its balance, and the chain of its entries.
  * Balance and floor are on the kind's normal side; what lowers the balance is held, what raises it is reserved.
  *
- * <p>Left out, and an error where they are met: updating, freezing, unfreezing and closing an account. Without the first, an
- * account's name and metadata are only told, not kept.
+ * <p>Left out, and an error where they are met: updating and closing an account. Without the first, an account's name and
+ * metadata are only told, not kept.
  */
 final class AccountNode implements Processor<String, Message, String, Fact> {
     static final String NAME = "account";
@@ -46,10 +51,11 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
     static final String COMMANDS = "accounts-commands";
 
     private static final int LONGEST_NAME = 256;
+    private static final int LONGEST_REASON = 1_024;
     private static final int MOST_METADATA = 16 * 1_024;
 
     private final int partitions;
-    private ProcessorContext<String, Fact> context;
+    private Task task;
     private KeyValueStore<String, Account> accounts;
     private KeyValueStore<String, OpenLeg> legs;
     private Door door;
@@ -60,10 +66,10 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
 
     @Override
     public void init(ProcessorContext<String, Fact> context) {
-        this.context = context;
+        task = new Task(context, NAME);
         accounts = context.getStateStore(ACCOUNTS);
         legs = context.getStateStore(LEGS);
-        door = new Door(context, COMMANDS, NAME);
+        door = new Door(task, COMMANDS, partitions);
     }
 
     @Override
@@ -73,7 +79,7 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
             return;
         }
         Fact fact = (Fact) record.value();
-        Step step = Step.over(context, NAME, fact, record.timestamp());
+        Step step = Step.over(task, fact, record.timestamp());
         if (fact.body() instanceof LegRequested leg) {
             requested(step, leg);
         } else if (fact.body() instanceof LegConfirmed leg) {
@@ -84,31 +90,70 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
     }
 
     private void command(Record<String, Message> record, Command command) {
-        if (!(command.body() instanceof OpenAccount open)) {
-            throw new UnsupportedOperationException("the peer only opens accounts: " + command);
+        SpecificRecord body = command.body();
+        // All commands begin with the account.
+        String id = (String) body.get(0);
+        Accounts.check("account_id", id);
+        if (body instanceof OpenAccount open) {
+            read(open);
         }
-        String id = record.key();
-        Accounts.check(open.getAccountId());
-        Door.check(context, id, open.getAccountId(), partitions);
-        open.setMetadata(new TreeMap<>(open.getMetadata()));
+        door.check(record.key(), command, id);
         ByteBuffer digest = Ids.digest(command);
-        Step step = Step.over(context, NAME, record, command, digest);
+        Step step = Step.over(task, record, command, digest);
         try {
-            if (door.isNew(id + '\0' + command.id(), command, digest, step.now, id, true)) {
-                AccountOpened opened = open(open, command.topic().privileged());
-                step.answer(Topic.ACCOUNTS_EVENTS, id, command.id(), opened);
+            if (door.isNew(row(id, command.id()), command, digest, step.now, id, true)) {
+                step.answer(Topic.ACCOUNTS_EVENTS, id, command.id(), decide(id, body, command.topic().privileged()));
             }
         } catch (Refusal refusal) {
-            AccountRefused refused = new AccountRefused(id, "OpenAccount", refusal.reason);
+            AccountRefused refused = new AccountRefused(id, body.getSchema().getName(), refusal.reason);
             step.answer(Topic.ACCOUNTS_EVENTS, id, command.id(), refused);
         }
     }
 
-    private AccountOpened open(OpenAccount open, boolean privileged) {
-        String id = open.getAccountId();
+    /** Checks what every record of this schema must be, and makes it canonical. */
+    private static void read(OpenAccount open) {
+        Currencies.check("currency", open.getCurrency());
+        open.setFloor(Amounts.canonical("floor", open.getFloor()));
+        open.setDailyLimit(Amounts.canonical("daily_limit", open.getDailyLimit()));
+        open.setMonthlyLimit(Amounts.canonical("monthly_limit", open.getMonthlyLimit()));
+        open.setMetadata(new TreeMap<>(open.getMetadata()));
+    }
+
+    private SpecificRecord decide(String id, SpecificRecord body, boolean privileged) {
         if (Accounts.isSystem(id)) {
             throw new Refusal(reason(id, "system_account", "account_id"));
         }
+        if (body instanceof OpenAccount open) {
+            return open(open, privileged);
+        } else if (body instanceof FreezeAccount freeze) {
+            setFrozen(id, true, freeze.getReason(), privileged);
+            return new AccountFrozen(id, freeze.getReason());
+        } else if (body instanceof UnfreezeAccount unfreeze) {
+            setFrozen(id, false, unfreeze.getReason(), privileged);
+            return new AccountUnfrozen(id, unfreeze.getReason());
+        }
+        throw new UnsupportedOperationException("the peer opens, freezes and unfreezes accounts only: " + body);
+    }
+
+    /** In force for the next leg. */
+    private void setFrozen(String id, boolean frozen, String why, boolean privileged) {
+        if (!privileged) {
+            throw new Refusal(reason(id, "privileged_command", null));
+        }
+        Account account = accounts.get(id);
+        if (account == null) {
+            throw new Refusal(reason(id, "unknown_account", null));
+        }
+        if (account.getFrozen() == frozen) {
+            throw new Refusal(reason(id, frozen ? "already_frozen" : "not_frozen", null));
+        }
+        Door.checkLength(NAME, id, "reason", why.getBytes(UTF_8).length, LONGEST_REASON);
+        account.setFrozen(frozen);
+        accounts.put(id, account);
+    }
+
+    private AccountOpened open(OpenAccount open, boolean privileged) {
+        String id = open.getAccountId();
         if (accounts.get(id) != null) {
             throw new Refusal(reason(id, "account_exists", "account_id"));
         }
@@ -169,7 +214,14 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
             refuse(step, leg, List.of(reason(id, "unknown_account", null)));
             return;
         }
+        String row = row(id, leg.getTransactionId());
+        if (account.getSystem() || legs.get(row) != null) {
+            throw broken(id, leg.getTransactionId(), "asked twice, or a system account asked");
+        }
         List<Reason> reasons = new ArrayList<>(0);
+        if (account.getFrozen()) {
+            reasons.add(reason(id, "account_frozen", null));
+        }
         BigInteger held = BigInteger.ZERO;
         BigInteger reserved = BigInteger.ZERO;
         for (LegLine line : leg.getLines()) {
@@ -197,7 +249,7 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
             refuse(step, leg, reasons);
             return;
         }
-        legs.put(row(id, leg.getTransactionId()), new OpenLeg(account.getUsedDay(), leg.getLines()));
+        legs.put(row, new OpenLeg(account.getUsedDay(), leg.getLines()));
         accounts.put(id, account);
         LegHeld vote = new LegHeld(leg.getTransactionId(), id, Amounts.bytes(held), Amounts.bytes(reserved));
         step.emit(Topic.ACCOUNTS_VOTES, leg.getTransactionId(), vote);
@@ -213,13 +265,16 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
         String id = leg.getAccountId();
         Account account = accounts.get(id);
         if (account == null) {
-            account = openSystem(step, id);
+            account = openSystem(step, leg);
         }
         if (!account.getSystem()) {
             settle(account, leg);
         }
         List<EntryRef> entries = new ArrayList<>(leg.getLines().size());
         for (LegLine line : leg.getLines()) {
+            if (!line.getAmount().getCurrency().equals(account.getCurrency())) {
+                throw broken(id, leg.getTransactionId(), "posted in another currency than the account's: " + line);
+            }
             EntryPosted entry = book(account, leg, line);
             step.emit(Topic.LEDGER_ENTRIES, id, entry);
             entries.add(new EntryRef(
@@ -232,7 +287,11 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
     }
 
     /** A system account is opened by the first posting that names it. */
-    private static Account openSystem(Step step, String id) {
+    private static Account openSystem(Step step, LegConfirmed leg) {
+        String id = leg.getAccountId();
+        if (!Accounts.isSystem(id)) {
+            throw broken(id, leg.getTransactionId(), "posted to an account that nobody opened");
+        }
         AccountKind kind = Accounts.CHART.get(Accounts.name(id));
         String currency = Accounts.currency(id);
         AccountOpened opened = new AccountOpened(
@@ -243,18 +302,29 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
 
     /** Takes the posting out of what was granted, and releases the rest, for a one-phase transaction is posted once. */
     private void settle(Account account, LegConfirmed leg) {
-        String row = row(leg.getAccountId(), leg.getTransactionId());
-        OpenLeg open = legs.delete(row);
+        OpenLeg open = legs.delete(row(leg.getAccountId(), leg.getTransactionId()));
+        if (open == null) {
+            throw broken(leg.getAccountId(), leg.getTransactionId(), "posted, and nothing was granted");
+        }
         for (LegLine line : leg.getLines()) {
-            for (LegLine granted : open.getLines()) {
-                if (granted.getLine() == line.getLine()) {
-                    BigInteger remaining = Amounts.of(granted.getAmount().getAmount());
-                    remaining = remaining.subtract(Amounts.of(line.getAmount().getAmount()));
-                    granted.getAmount().setAmount(Amounts.bytes(remaining));
-                }
+            BigInteger amount = Amounts.of(line.getAmount().getAmount());
+            LegLine granted = find(open, line);
+            BigInteger left = granted == null ? BigInteger.ZERO : Amounts.of(granted.getAmount().getAmount());
+            if (amount.signum() <= 0 || amount.compareTo(left) > 0) {
+                throw broken(leg.getAccountId(), leg.getTransactionId(), "posted, and not so granted: " + line);
             }
+            granted.getAmount().setAmount(Amounts.bytes(left.subtract(amount)));
         }
         Funds.release(account, open);
+    }
+
+    private static LegLine find(OpenLeg open, LegLine line) {
+        for (LegLine granted : open.getLines()) {
+            if (granted.getLine() == line.getLine() && granted.getSide() == line.getSide()) {
+                return granted;
+            }
+        }
+        return null;
     }
 
     private static EntryPosted book(Account account, LegConfirmed leg, LegLine line) {
@@ -286,7 +356,7 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
         String row = row(id, leg.getTransactionId());
         OpenLeg open = legs.get(row);
         if (open != null) {
-            legs.delete(row);
+            legs.put(row, null);
             Account account = accounts.get(id);
             released = Funds.release(account, open);
             accounts.put(id, account);
@@ -295,8 +365,13 @@ final class AccountNode implements Processor<String, Message, String, Fact> {
         step.emit(Topic.ACCOUNTS_VOTES, leg.getTransactionId(), vote);
     }
 
-    private static String row(String account, String transaction) {
-        return account + '\0' + transaction;
+    private static String row(String account, String other) {
+        return account + '\0' + other;
+    }
+
+    /** What no transaction asks of an account, and what stops the peer. */
+    private static IllegalStateException broken(String account, String transaction, String what) {
+        return new IllegalStateException("transaction " + transaction + ", account " + account + ": " + what);
     }
 
     static Reason reason(String account, String code, String field, Object... values) {

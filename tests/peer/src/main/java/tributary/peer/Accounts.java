@@ -42,19 +42,20 @@ final class Accounts {
         return system.indexOf(':') != system.lastIndexOf(':');
     }
 
-    /** Stops at a text that is no id. */
-    static void check(String account) {
+    /** Stops at a text that is no id of an account. */
+    static void check(String field, String account) {
         boolean valid = isSystem(account)
                 ? account.length() <= 64 && SYSTEM.matcher(account).matches()
                 : PLAIN.matcher(account).matches();
         if (!valid) {
-            throw new IllegalArgumentException(account + " is no account id");
+            throw Door.wrong(field, account + " is no account id");
         }
     }
 
-    static void checkPlain(String transaction) {
+    /** Stops at a text that is no id of a transaction. */
+    static void checkPlain(String field, String transaction) {
         if (!PLAIN.matcher(transaction).matches()) {
-            throw new IllegalArgumentException(transaction + " is no transaction id");
+            throw Door.wrong(field, transaction + " is no transaction id");
         }
     }
 

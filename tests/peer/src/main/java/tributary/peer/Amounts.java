@@ -10,6 +10,7 @@ final class Amounts {
     static final BigInteger MAX = BigInteger.TEN.pow(38).subtract(BigInteger.ONE);
     static final ByteBuffer ZERO = bytes(BigInteger.ZERO);
     private static final int SCALE = 4;
+    private static final int LONGEST = 16;
 
     private Amounts() {}
 
@@ -19,6 +20,18 @@ final class Amounts {
         return length == 0
                 ? BigInteger.ZERO
                 : new BigInteger(bytes.array(), bytes.arrayOffset() + bytes.position(), length);
+    }
+
+    /** An amount of a command, or none, in as few bytes as hold it; stops at one that is too long. */
+    static ByteBuffer canonical(String field, ByteBuffer bytes) {
+        if (bytes == null) {
+            return null;
+        }
+        BigInteger amount = of(bytes);
+        if (bytes.remaining() > LONGEST || !fits(amount)) {
+            throw Door.wrong(field, "more than " + LONGEST + " bytes or 38 digits");
+        }
+        return bytes(amount);
     }
 
     static ByteBuffer bytes(BigInteger amount) {

@@ -10,11 +10,14 @@ import org.rocksdb.WriteBufferManager;
 
 /**
  * One budget for the memory of all stores, as Kafka Streams' guide to memory advises: otherwise each of the stores of each
- * partition takes its own.
+ * partition takes its own. Tables in memory are so small that those of all stores of a few partitions fit: else a store that is
+ * written flushes its own again and again, while others' fill the budget. Blocks keep their size, for rows are read one by one.
  */
 public final class BoundedRocksDb implements RocksDBConfigSetter {
     private static final long TOTAL = 512L << 20;
     private static final long WRITE_BUFFERS = 256L << 20;
+    private static final long TABLE = 4L << 20;
+    private static final int TABLES = 2;
     private static final double INDEX_AND_FILTERS = 0.1;
 
     private static final Cache CACHE = new LRUCache(TOTAL, -1, false, INDEX_AND_FILTERS);
@@ -29,6 +32,8 @@ public final class BoundedRocksDb implements RocksDBConfigSetter {
         table.setPinTopLevelIndexAndFilter(true);
         options.setWriteBufferManager(BUFFERS);
         options.setTableFormatConfig(table);
+        options.setWriteBufferSize(TABLE);
+        options.setMaxWriteBufferNumber(TABLES);
     }
 
     @Override

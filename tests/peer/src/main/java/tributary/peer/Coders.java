@@ -12,10 +12,14 @@ import org.apache.avro.specific.SpecificDatumReader;
 import org.apache.avro.specific.SpecificDatumWriter;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** Reads and writes the records of one schema by the coders that Avro generates for it. One instance serves all threads. */
+/**
+ * Reads and writes the records of one schema: it writes by the coders that Avro generates, which an envelope, whose body is one
+ * of several records, has only for what is in it; it reads by Avro's fast reader, which does not ask for them. One instance
+ * serves all threads.
+ */
 final class Coders<T extends SpecificRecordBase> {
+    final Schema schema;
     private final SpecificData model;
-    private final Schema schema;
     private final ThreadLocal<Own> own = ThreadLocal.withInitial(Own::new);
 
     /** A thread's own, used again for every record. */
@@ -27,17 +31,21 @@ final class Coders<T extends SpecificRecordBase> {
         private BinaryDecoder decoder;
     }
 
-    Coders(SpecificData model, Schema schema) {
+    Coders(Class<? extends T> type) {
+        model = SpecificData.getForClass(type);
         model.setCustomCoders(true);
-        this.model = model;
-        this.schema = schema;
+        schema = model.getSchema(type);
     }
 
     /** The record whose datum begins there and goes to the end. */
     T read(byte[] bytes, int from) throws IOException {
         Own own = this.own.get();
         own.decoder = DecoderFactory.get().binaryDecoder(bytes, from, bytes.length - from, own.decoder);
-        return own.reader.read(null, own.decoder);
+        T record = own.reader.read(null, own.decoder);
+        if (!own.decoder.isEnd()) {
+            throw new IOException("more follows after the end of a record");
+        }
+        return record;
     }
 
     /** A record behind its frame. */

@@ -30,6 +30,14 @@ final class Currencies {
         }
     }
 
+    /** Stops at a text that is no code. That it is a currency's is asked later. */
+    static void check(String field, String code) {
+        boolean isCode = code.length() == 3 && code.chars().allMatch(letter -> letter >= 'A' && letter <= 'Z');
+        if (!isCode) {
+            throw Door.wrong(field, code + " is not three capital letters");
+        }
+    }
+
     /** Digits after the point; -1 for a code that is not an active currency. */
     static int minorUnits(String currency) {
         return MINOR_UNITS.getOrDefault(currency, -1);

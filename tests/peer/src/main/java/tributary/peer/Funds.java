@@ -25,7 +25,7 @@ final class Funds {
         ByteBuffer zero = Amounts.ZERO;
         Hash noHash = new Hash(new byte[32]);
         return new Account(
-                system, kind, currency, zero, null, null, 0, zero, zero, zero, zero, zero, 0L, noHash);
+                system, false, kind, currency, zero, null, null, 0, zero, zero, zero, zero, zero, 0L, noHash);
     }
 
     /** Adds why so much may not leave the account. Where nothing leaves, nothing is compared. */

@@ -1,25 +1,28 @@
 package tributary.peer;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.apache.avro.io.BinaryEncoder;
-import org.apache.avro.io.EncoderFactory;
-import org.apache.avro.specific.SpecificDatumWriter;
-import org.apache.avro.specific.SpecificRecord;
+import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.commons.codec.digest.Blake3;
 import tributary.platform.v1.EventId;
 
 /**
  * Ids of events, derived as Tributary derives them: the first 16 bytes of BLAKE3 over a kind and its parts, each after its
- * length in eight bytes. Only the digest of a command's body is another.
+ * length in eight bytes. Where the edge gave no digest of a command, that of its body is another than Tributary's, and so
+ * are all ids that follow from it.
  */
 final class Ids {
     private static final int BYTES = 16;
+    private static final ClassValue<Coders<SpecificRecordBase>> BODIES = new ClassValue<>() {
+        @Override
+        protected Coders<SpecificRecordBase> computeValue(Class<?> type) {
+            return new Coders<>(type.asSubclass(SpecificRecordBase.class));
+        }
+    };
 
     private Ids() {}
 
@@ -36,21 +39,19 @@ final class Ids {
         return derive("output", cause.bytes(), utf8(node), number);
     }
 
-    /** What makes two requests the same: the edge's digest where it gave one, or else the body. */
+    /** What makes two requests the same: the edge's digest where it gave one, or else the body, made canonical before. */
     static ByteBuffer digest(Message.Command command) {
-        byte[] bytes = command.digest() != null ? array(command.digest()) : encoded(command.body());
+        byte[] bytes = command.digest() != null ? array(command.digest()) : encoded((SpecificRecordBase) command.body());
         return ByteBuffer.wrap(Arrays.copyOf(Blake3.hash(bytes), BYTES));
     }
 
-    private static byte[] encoded(SpecificRecord body) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-        BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(out, null);
+    /** The body behind its name, for some commands have the same fields. */
+    private static byte[] encoded(SpecificRecordBase body) {
         try {
-            new SpecificDatumWriter<SpecificRecord>(body.getSchema()).write(body, encoder);
+            return BODIES.get(body.getClass()).write(utf8(body.getSchema().getName()), body);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return out.toByteArray();
     }
 
     private static EventId derive(String kind, byte[]... parts) {

@@ -46,23 +46,23 @@ final class LedgerNode implements Processor<String, Message, String, Fact> {
 
     private static final long PATIENCE_SECONDS = 60;
     private static final long PATIENCE = PATIENCE_SECONDS * 1_000_000;
+    /** The deadline of a posting whose alarm was raised. */
+    private static final long TOLD = Long.MAX_VALUE;
 
-    private ProcessorContext<String, Fact> context;
+    private Task task;
     private KeyValueStore<String, Booking> bookings;
-    private final Deadlines incomplete = new Deadlines();
+    private Deadlines incomplete;
 
     @Override
     public void init(ProcessorContext<String, Fact> context) {
-        this.context = context;
+        task = new Task(context, NAME);
         bookings = context.getStateStore(BOOKINGS);
-        List<Map.Entry<String, Long>> stored = new ArrayList<>();
+        incomplete = new Deadlines();
         try (var all = bookings.all()) {
-            all.forEachRemaining(row -> row.value.getOpen()
-                    .forEach(open -> stored.add(Map.entry(row.key + '\0' + open.getPosting(), open.getDeadline()))));
+            all.forEachRemaining(row -> row.value.getOpen().forEach(open -> watch(row.key, open)));
         }
-        incomplete.load(stored);
         context.schedule(
-                Duration.ofSeconds(1), PunctuationType.WALL_CLOCK_TIME, time -> incomplete.fire(time * 1_000, this::fire));
+                Duration.ofSeconds(1), PunctuationType.WALL_CLOCK_TIME, time -> incomplete.fire(task.now(), this::fire));
     }
 
     @Override
@@ -86,7 +86,7 @@ final class LedgerNode implements Processor<String, Message, String, Fact> {
             }
             booking = new Booking(null, 0, new ArrayList<>(1), false);
         }
-        Step step = Step.over(context, NAME, fact, record.timestamp());
+        Step step = Step.over(task, fact, record.timestamp());
         if (body instanceof TransactionInitiated initiated) {
             booking.setLegs(initiated.getLegs());
         } else if (body instanceof TransactionPosting posting) {
@@ -97,11 +97,8 @@ final class LedgerNode implements Processor<String, Message, String, Fact> {
             booking.setEnded(true);
         }
         closeWhatIsComplete(step, id, booking);
-        if (booking.getEnded() && booking.getOpen().isEmpty()) {
-            bookings.delete(id);
-        } else {
-            bookings.put(id, booking);
-        }
+        boolean finished = booking.getEnded() && booking.getOpen().isEmpty();
+        bookings.put(id, finished ? null : booking);
     }
 
     private void declare(Step step, String id, Booking booking, TransactionPosting posting) {
@@ -153,7 +150,13 @@ final class LedgerNode implements Processor<String, Message, String, Fact> {
     private void setDeadline(Step step, String id, Posting open) {
         open.setDeadline(step.now + PATIENCE);
         open.setSetBy(step.cause());
-        incomplete.set(id + '\0' + open.getPosting(), open.getDeadline());
+        watch(id, open);
+    }
+
+    private void watch(String id, Posting open) {
+        if (open.getDeadline() != TOLD) {
+            incomplete.set(id + '\0' + open.getPosting(), open.getDeadline());
+        }
     }
 
     /** A posting has been incomplete for too long. It stays open: what is missing may still come. */
@@ -179,9 +182,9 @@ final class LedgerNode implements Processor<String, Message, String, Fact> {
         }
         // What Tributary calls this timer; its events' ids derive from it.
         byte[] name = {0, (byte) (posting << 1)};
-        Step step = Step.over(context, NAME, id, name, open.getDeadline(), open.getSetBy());
+        Step step = Step.over(task, id, name, open.getDeadline(), open.getSetBy());
         alarm(step, id, "incomplete", posting, values);
-        open.setDeadline(Long.MAX_VALUE);
+        open.setDeadline(TOLD);
         bookings.put(id, booking);
     }
 

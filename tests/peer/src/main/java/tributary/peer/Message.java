@@ -3,14 +3,23 @@ package tributary.peer;
 import java.nio.ByteBuffer;
 import org.apache.avro.specific.SpecificRecord;
 import tributary.platform.v1.EventId;
+import tributary.platform.v1.Origin;
 
-/** What a record says: its body, and of the envelope what is passed on. */
+/** What a record says: its body, and of the envelope what is looked at or passed on. */
 sealed interface Message {
     SpecificRecord body();
 
-    /** What a client asks. */
+    /** What a client asks, in so many bytes. */
     record Command(
-            Topic topic, String id, long time, String actor, String traceparent, ByteBuffer digest, SpecificRecord body)
+            Topic topic,
+            int size,
+            String id,
+            long time,
+            String actor,
+            String traceparent,
+            ByteBuffer digest,
+            Origin origin,
+            SpecificRecord body)
             implements Message {}
 
     /** What a node decided. */

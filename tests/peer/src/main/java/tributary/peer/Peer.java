@@ -20,6 +20,7 @@ import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.state.Stores;
 import tributary.peer.Message.Fact;
 import tributary.peer.state.Account;
+import tributary.peer.state.Block;
 import tributary.peer.state.Booking;
 import tributary.peer.state.OpenLeg;
 import tributary.peer.state.Pending;
@@ -29,15 +30,17 @@ import tributary.peer.state.Transaction;
 import tributary.peer.state.Velocity;
 
 /**
- * Tributary's saga in Kafka Streams, to be measured against: the same topics, records and ids, the same ledger to the last
- * digit, written as Kafka Streams is meant to be used. Whatever decides is a line by line translation of the nodes of the
- * same names; its reasons are told there.
+ * Tributary's saga in Kafka Streams, to be measured against: the same topics and records, the same ledger to the last digit,
+ * written as Kafka Streams is meant to be used. Whatever decides is a line by line translation of the nodes of the same
+ * names; its reasons are told there. Ids of facts are derived as there, but of another digest: see {@link Ids}.
  *
  * <p>Kafka Streams groups nodes that share a topic, so there are two groups: transaction and ledger under a transaction's
  * key, account and risk under an account's. Every hop goes through its topic; none is repartitioned.
  *
- * <p>Left out is what no benchmark asks for: each node says what, and stops where it meets it. So are the read models, dead
- * letters, and the rule that timers wait after a restart until their inputs were read.
+ * <p>Left out is what no benchmark asks for: each node says what, and stops where it meets it. So are the read models; dead
+ * letters; the journal of epochs, by which Tributary decides anew what it has decided; the row that remembers how a
+ * transaction ended, for the command that began it is remembered anyway; a clock that does not go back over a restart
+ * either; and the rule that timers wait after a restart until their inputs were read.
  */
 public final class Peer {
     private final Topology topology = new Topology();
@@ -66,7 +69,7 @@ public final class Peer {
                 Topic.ACCOUNTS_VOTES,
                 Topic.RISK_EVENTS);
         store(TransactionNode.OPEN, Transaction.class, TransactionNode.NAME);
-        store(TransactionNode.COMMANDS, Seen.class, TransactionNode.NAME);
+        lasting(TransactionNode.COMMANDS, new StateSerde<>(Seen.class), TransactionNode.NAME);
         sink(Topic.TRANSACTIONS_EVENTS, TransactionNode.NAME);
         sink(Topic.TRANSACTIONS_LEGS, TransactionNode.NAME);
 
@@ -78,16 +81,23 @@ public final class Peer {
                 Topic.TRANSACTIONS_LEGS);
         store(AccountNode.ACCOUNTS, Account.class, AccountNode.NAME);
         store(AccountNode.LEGS, OpenLeg.class, AccountNode.NAME);
-        store(AccountNode.COMMANDS, Seen.class, AccountNode.NAME);
+        lasting(AccountNode.COMMANDS, new StateSerde<>(Seen.class), AccountNode.NAME);
         sink(Topic.ACCOUNTS_EVENTS, AccountNode.NAME);
         sink(Topic.ACCOUNTS_VOTES, AccountNode.NAME);
         sink(Topic.LEDGER_ENTRIES, AccountNode.NAME);
 
-        node(RiskNode.NAME, () -> new RiskNode(rules), Topic.PARTIES_ADMIN_COMMANDS, Topic.TRANSACTIONS_LEGS);
+        node(
+                RiskNode.NAME,
+                () -> new RiskNode(rules, partitions),
+                Topic.PARTIES_ADMIN_COMMANDS,
+                Topic.TRANSACTIONS_LEGS);
         store(Windows.VELOCITY, Velocity.class, RiskNode.NAME);
-        store(Windows.BUCKETS, Serdes.Bytes(), new StateSerde<>(Tally.class), RiskNode.NAME);
+        store(Windows.BUCKETS, Serdes.Bytes(), new StateSerde<>(Tally.class), true, RiskNode.NAME);
         store(RiskNode.PENDING, Pending.class, RiskNode.NAME);
-        store(RiskNode.PAYEES, Serdes.String(), Serdes.Long(), RiskNode.NAME);
+        lasting(RiskNode.PAYEES, Serdes.Long(), RiskNode.NAME);
+        lasting(RiskNode.BLOCKS, new StateSerde<>(Block.class), RiskNode.NAME);
+        lasting(RiskNode.COMMANDS, new StateSerde<>(Seen.class), RiskNode.NAME);
+        sink(Topic.PARTIES_EVENTS, RiskNode.NAME);
         sink(Topic.RISK_EVENTS, RiskNode.NAME);
 
         node(LedgerNode.NAME, LedgerNode::new, Topic.TRANSACTIONS_EVENTS, Topic.ACCOUNTS_VOTES);
@@ -113,16 +123,20 @@ public final class Peer {
         topology.addSink(topic.title, topic.title, new StringSerializer(), new Wire(topic)::write, node);
     }
 
+    /** With the cache: a row that is written again before the commit costs one record of the changelog and one write. */
     private <V extends SpecificRecordBase> void store(String name, Class<V> value, String node) {
-        store(name, Serdes.String(), new StateSerde<>(value), node);
+        store(name, Serdes.String(), new StateSerde<>(value), true, node);
     }
 
-    /** With the cache: a row that is written again before the commit costs one record of the changelog and one write. */
-    private <K, V> void store(String name, Serde<K> key, Serde<V> value, String node) {
+    /** Without the cache, from which rows that are written once, and seldom found, would only drive others. */
+    private <V> void lasting(String name, Serde<V> value, String node) {
+        store(name, Serdes.String(), value, false, node);
+    }
+
+    private <K, V> void store(String name, Serde<K> key, Serde<V> value, boolean cached, String node) {
         var builder = Stores.keyValueStoreBuilder(Stores.persistentKeyValueStore(name), key, value)
-                .withCachingEnabled()
                 .withLoggingEnabled(Map.of());
-        topology.addStateStore(builder, node);
+        topology.addStateStore(cached ? builder.withCachingEnabled() : builder.withCachingDisabled(), node);
     }
 
     /** How Kafka Streams is run; what the command line sets wins. */
@@ -138,11 +152,13 @@ public final class Peer {
         settings.put(StreamsConfig.ROCKSDB_CONFIG_SETTER_CLASS_CONFIG, BoundedRocksDb.class);
         // A thread looks whether a commit is due when it stops waiting for records, so it must not wait for long.
         settings.put(StreamsConfig.POLL_MS_CONFIG, 5);
-        // No decision depends on how inputs interleave, so none waits for another.
+        // What comes by several inputs is in no order for Tributary either, so none waits for another: of several objections to
+        // a transaction, say, any may be told first.
         settings.put(StreamsConfig.MAX_TASK_IDLE_MS_CONFIG, StreamsConfig.MAX_TASK_IDLE_MS_DISABLED);
         // A hop ends with a commit, which flushes: what is sent before it should be under way by then, in large batches.
         settings.put(StreamsConfig.producerPrefix("linger.ms"), 5);
-        settings.put(StreamsConfig.producerPrefix("batch.size"), 256 * 1024);
+        // A thread writes to dozens of partitions, and its producer has 32 MB for all of them.
+        settings.put(StreamsConfig.producerPrefix("batch.size"), 64 * 1024);
         // The first batches after a commit are turned away until its markers are written, which takes a moment only.
         settings.put(StreamsConfig.producerPrefix("retry.backoff.ms"), 10);
         settings.put(StreamsConfig.producerPrefix("retry.backoff.max.ms"), 100);

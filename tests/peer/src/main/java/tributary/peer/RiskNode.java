@@ -1,5 +1,7 @@
 package tributary.peer;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -7,19 +9,25 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 import tributary.peer.Message.Command;
 import tributary.peer.Message.Fact;
+import tributary.peer.state.Block;
 import tributary.peer.state.Pending;
 import tributary.peer.state.Rolling;
 import tributary.peer.state.Spent;
 import tributary.platform.v1.Reason;
 import tributary.platform.v1.Side;
+import tributary.risk.v1.PartyBlocked;
+import tributary.risk.v1.PartyRefused;
+import tributary.risk.v1.PartyUnblocked;
 import tributary.risk.v1.RiskAssessed;
 import tributary.risk.v1.RiskDecision;
+import tributary.risk.v1.UnblockParty;
 import tributary.transactions.v1.LegCancelled;
 import tributary.transactions.v1.LegConfirmed;
 import tributary.transactions.v1.LegLine;
@@ -27,44 +35,55 @@ import tributary.transactions.v1.LegRequested;
 
 /**
  * Scores every leg by rules: limits on the amount, on count and sum over sliding windows, and a weight for a first payment to
- * a payee. A payer is an account that is debited; whoever is only credited is approved.
- *
- * <p>Left out, and an error where they are met: blocking and unblocking a party.
+ * a payee; and declines those of blocked parties. A payer is an account that is debited; whoever is only credited is judged by
+ * the block alone.
  */
 final class RiskNode implements Processor<String, Message, String, Fact> {
     static final String NAME = "risk";
+    /** Who is blocked, by account. */
+    static final String BLOCKS = "risk-blocks";
     /** What a transaction was counted with, kept until it ends, by account and transaction. */
     static final String PENDING = "risk-pending";
     /** Whom an account has paid, and since when, by account and payee. */
     static final String PAYEES = "risk-payees";
 
+    static final String COMMANDS = "risk-commands";
+
     private static final int MOST = 100;
+    private static final int LONGEST_REASON = 1_024;
 
     private final Rules rules;
-    private ProcessorContext<String, Fact> context;
+    private final int partitions;
+    private Task task;
+    private KeyValueStore<String, Block> blocks;
     private KeyValueStore<String, Pending> pending;
     private KeyValueStore<String, Long> payees;
     private Windows windows;
+    private Door door;
 
-    RiskNode(Rules rules) {
+    RiskNode(Rules rules, int partitions) {
         this.rules = rules;
+        this.partitions = partitions;
     }
 
     @Override
     public void init(ProcessorContext<String, Fact> context) {
-        this.context = context;
+        task = new Task(context, NAME);
+        blocks = context.getStateStore(BLOCKS);
         pending = context.getStateStore(PENDING);
         payees = context.getStateStore(PAYEES);
         windows = new Windows(context, rules.velocity());
+        door = new Door(task, COMMANDS, partitions);
     }
 
     @Override
     public void process(Record<String, Message> record) {
         if (record.value() instanceof Command command) {
-            throw new UnsupportedOperationException("the peer blocks nobody: " + command);
+            command(record, command);
+            return;
         }
         Fact fact = (Fact) record.value();
-        Step step = Step.over(context, NAME, fact, record.timestamp());
+        Step step = Step.over(task, fact, record.timestamp());
         if (fact.body() instanceof LegRequested leg) {
             requested(step, leg);
         } else if (fact.body() instanceof LegConfirmed leg) {
@@ -74,11 +93,56 @@ final class RiskNode implements Processor<String, Message, String, Fact> {
         }
     }
 
+    private void command(Record<String, Message> record, Command command) {
+        SpecificRecord body = command.body();
+        // Both commands are a party and a reason.
+        String party = (String) body.get(0);
+        Accounts.check("party_id", party);
+        door.check(record.key(), command, party);
+        ByteBuffer digest = Ids.digest(command);
+        Step step = Step.over(task, record, command, digest);
+        try {
+            if (door.isNew(row(party, command.id()), command, digest, step.now, party, true)) {
+                step.answer(Topic.PARTIES_EVENTS, party, command.id(), decide(step, body, party, (String) body.get(1)));
+            }
+        } catch (Refusal refusal) {
+            if (refusal.reason.getCode().equals("conflict")) {
+                refusal.reason.setField("id");
+            }
+            PartyRefused refused = new PartyRefused(party, body.getSchema().getName(), refusal.reason);
+            step.answer(Topic.PARTIES_EVENTS, party, command.id(), refused);
+        }
+    }
+
+    private SpecificRecord decide(Step step, SpecificRecord body, String party, String why) {
+        Door.checkLength(NAME, party, "reason", why.getBytes(UTF_8).length, LONGEST_REASON);
+        Block block = blocks.get(party);
+        if (body instanceof UnblockParty) {
+            if (block == null) {
+                throw new Refusal(Refusal.reason(NAME, party, "not_blocked", null));
+            }
+            blocks.put(party, null);
+            return new PartyUnblocked(party, why);
+        }
+        if (Accounts.isSystem(party)) {
+            throw new Refusal(Refusal.reason(NAME, party, "system_account", "party_id"));
+        }
+        if (block != null) {
+            throw new Refusal(Refusal.reason(
+                    NAME, party, "already_blocked", null, "since", block.getSince(), "reason", block.getReason()));
+        }
+        blocks.put(party, new Block(step.now, why));
+        return new PartyBlocked(party, why);
+    }
+
     /** Answers a leg, once. */
     private void requested(Step step, LegRequested leg) {
         Score score = new Score(leg.getAccountId());
         SortedMap<String, BigInteger> debits = debits(leg.getLines());
-        if (!debits.isEmpty()) {
+        Block block = blocks.get(leg.getAccountId());
+        if (block != null) {
+            score.hit("party_blocked", MOST, "since", block.getSince(), "reason", block.getReason());
+        } else if (!debits.isEmpty()) {
             List<String> newPayees = newPayees(leg);
             debits.forEach(score::amount);
             if (rules.newPayee() > 0 && !newPayees.isEmpty()) {
@@ -127,13 +191,13 @@ final class RiskNode implements Processor<String, Message, String, Fact> {
 
     /** Lines are booked: what was pending is spent, its payees are known, and what the posting leaves is given back. */
     private void confirmed(Step step, LegConfirmed leg) {
-        // Nothing of a payee's leg and of a system account's.
+        // Nothing of a payee's leg, of a system account's and of a blocked party's.
         String row = row(leg.getAccountId(), leg.getTransactionId());
         Pending counted = pending.get(row);
         if (counted == null) {
             return;
         }
-        pending.delete(row);
+        pending.put(row, null);
         SortedMap<String, BigInteger> posted = debits(leg.getLines());
         for (Spent spent : counted.getSpent()) {
             BigInteger amount = posted.getOrDefault(spent.getCurrency(), BigInteger.ZERO);
@@ -152,7 +216,7 @@ final class RiskNode implements Processor<String, Message, String, Fact> {
         String row = row(leg.getAccountId(), leg.getTransactionId());
         Pending counted = pending.get(row);
         if (counted != null) {
-            pending.delete(row);
+            pending.put(row, null);
             giveBack(leg.getAccountId(), counted);
         }
     }

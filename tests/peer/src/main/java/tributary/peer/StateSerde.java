@@ -1,7 +1,6 @@
 package tributary.peer;
 
 import java.io.IOException;
-import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -15,8 +14,7 @@ final class StateSerde<T extends SpecificRecordBase> implements Serde<T> {
     private final Coders<T> coders;
 
     StateSerde(Class<T> type) {
-        SpecificData model = SpecificData.getForClass(type);
-        coders = new Coders<>(model, model.getSchema(type));
+        coders = new Coders<>(type);
     }
 
     @Override

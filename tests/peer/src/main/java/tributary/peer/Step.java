@@ -2,7 +2,6 @@ package tributary.peer;
 
 import java.nio.ByteBuffer;
 import org.apache.avro.specific.SpecificRecord;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 import tributary.peer.Message.Command;
 import tributary.peer.Message.Fact;
@@ -14,8 +13,7 @@ final class Step {
     /** Microseconds since the epoch. */
     final long now;
 
-    private final ProcessorContext<String, Fact> context;
-    private final String node;
+    private final Task task;
     private final EventId cause;
     private final String correlation;
     private final String actor;
@@ -23,17 +21,9 @@ final class Step {
     private final long timestamp;
     private int ordinal;
 
-    private Step(
-            ProcessorContext<String, Fact> context,
-            String node,
-            EventId cause,
-            String correlation,
-            String actor,
-            String traceparent,
-            long timestamp) {
-        this.now = now(context);
-        this.context = context;
-        this.node = node;
+    private Step(Task task, EventId cause, String correlation, String actor, String traceparent, long timestamp) {
+        this.now = task.now();
+        this.task = task;
         this.cause = cause;
         this.correlation = correlation;
         this.actor = actor;
@@ -42,35 +32,24 @@ final class Step {
     }
 
     /**
-     * The step over a fact. Records keep the timestamp of the command at the root: of all that waits, Kafka Streams takes
-     * the oldest first, so payments under way come before new ones.
+     * The step over a fact. Records keep the timestamp of the command at the root: of all that a task has read and not yet
+     * taken, Kafka Streams takes the oldest first, so payments under way come before new ones.
      */
-    static Step over(ProcessorContext<String, Fact> context, String node, Fact fact, long timestamp) {
-        return new Step(context, node, fact.id(), fact.correlation(), fact.actor(), fact.traceparent(), timestamp);
+    static Step over(Task task, Fact fact, long timestamp) {
+        return new Step(task, fact.id(), fact.correlation(), fact.actor(), fact.traceparent(), timestamp);
     }
 
     /** The step over a command. */
-    static Step over(
-            ProcessorContext<String, Fact> context,
-            String node,
-            Record<String, ?> record,
-            Command command,
-            ByteBuffer digest) {
+    static Step over(Task task, Record<String, ?> record, Command command, ByteBuffer digest) {
         EventId cause = Ids.ofCommand(command.topic().title, record.key(), command.id(), digest);
-        return new Step(context, node, cause, command.id(), command.actor(), command.traceparent(), record.timestamp());
+        return new Step(task, cause, command.id(), command.actor(), command.traceparent(), record.timestamp());
     }
 
     /** The step over a timer that is due. */
-    static Step over(
-            ProcessorContext<String, Fact> context, String node, String key, byte[] name, long deadline, SetBy setBy) {
-        EventId cause = Ids.ofTimer(node, key, name, deadline, setBy.getId());
-        long timestamp = context.currentSystemTimeMs();
-        return new Step(
-                context, node, cause, setBy.getCorrelation(), setBy.getActor(), setBy.getTraceparent(), timestamp);
-    }
-
-    static long now(ProcessorContext<?, ?> context) {
-        return context.currentSystemTimeMs() * 1_000;
+    static Step over(Task task, String key, byte[] name, long deadline, SetBy setBy) {
+        EventId cause = Ids.ofTimer(task.node, key, name, deadline, setBy.getId());
+        long timestamp = task.context.currentSystemTimeMs();
+        return new Step(task, cause, setBy.getCorrelation(), setBy.getActor(), setBy.getTraceparent(), timestamp);
     }
 
     /** The UTC day of this step. */
@@ -89,8 +68,8 @@ final class Step {
 
     /** Emits the fact that answers a command. */
     void answer(Topic topic, String key, String command, SpecificRecord body) {
-        EventId id = Ids.ofOutput(cause, node, ordinal++);
+        EventId id = Ids.ofOutput(cause, task.node, ordinal++);
         Fact fact = new Fact(id, now, cause, correlation, command, actor, traceparent, body);
-        context.forward(new Record<>(key, fact, timestamp), topic.title);
+        task.context.forward(new Record<>(key, fact, timestamp), topic.title);
     }
 }

@@ -7,6 +7,7 @@ import tributary.accounts.v1.VoteEnvelope;
 import tributary.ledger.v1.EntryEnvelope;
 import tributary.ledger.v1.JournalEnvelope;
 import tributary.ledger.v1.LedgerEventEnvelope;
+import tributary.risk.v1.PartyEventEnvelope;
 import tributary.risk.v1.RiskCommandEnvelope;
 import tributary.risk.v1.RiskEventEnvelope;
 import tributary.transactions.v1.LegEventEnvelope;
@@ -24,6 +25,7 @@ enum Topic {
     TRANSACTIONS_EVENTS("transactions.events.v1", TransactionEventEnvelope.class, false),
     TRANSACTIONS_LEGS("transactions.legs.v1", LegEventEnvelope.class, false),
     PARTIES_ADMIN_COMMANDS("parties.admin-commands.v1", RiskCommandEnvelope.class, true),
+    PARTIES_EVENTS("parties.events.v1", PartyEventEnvelope.class, false),
     RISK_EVENTS("risk.events.v1", RiskEventEnvelope.class, false),
     LEDGER_ENTRIES("ledger.entries.v1", EntryEnvelope.class, false),
     LEDGER_JOURNAL("ledger.journal.v1", JournalEnvelope.class, false),

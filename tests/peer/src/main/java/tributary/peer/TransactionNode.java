@@ -4,9 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import org.apache.kafka.streams.processor.PunctuationType;
 import org.apache.kafka.streams.processor.api.Processor;
@@ -48,11 +46,10 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
 
     private final int partitions;
     private final long votingSeconds;
-    private ProcessorContext<String, Fact> context;
+    private Task task;
     private KeyValueStore<String, Transaction> open;
     private Door door;
-    private final Deadlines voting = new Deadlines();
-    private final Deadlines review = new Deadlines();
+    private Deadlines waiting;
 
     TransactionNode(int partitions, long votingSeconds) {
         this.partitions = partitions;
@@ -61,27 +58,15 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
 
     @Override
     public void init(ProcessorContext<String, Fact> context) {
-        this.context = context;
+        task = new Task(context, NAME);
         open = context.getStateStore(OPEN);
-        door = new Door(context, COMMANDS, NAME);
-        voting.load(deadlines(Status.INITIATED));
-        review.load(deadlines(Status.ON_HOLD));
-        context.schedule(Duration.ofMillis(100), PunctuationType.WALL_CLOCK_TIME, time -> {
-            voting.fire(time * 1_000, key -> fire(key, TIMER_VOTING));
-            review.fire(time * 1_000, key -> fire(key, TIMER_REVIEW));
-        });
-    }
-
-    private List<Map.Entry<String, Long>> deadlines(Status status) {
-        List<Map.Entry<String, Long>> stored = new ArrayList<>();
+        door = new Door(task, COMMANDS, partitions);
+        waiting = new Deadlines();
         try (var all = open.all()) {
-            all.forEachRemaining(row -> {
-                if (row.value.getStatus() == status) {
-                    stored.add(Map.entry(row.key, row.value.getDeadline()));
-                }
-            });
+            all.forEachRemaining(row -> watch(row.key, row.value));
         }
-        return stored;
+        context.schedule(
+                Duration.ofMillis(100), PunctuationType.WALL_CLOCK_TIME, time -> waiting.fire(task.now(), this::fire));
     }
 
     @Override
@@ -94,7 +79,7 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
         // Nothing is awaited of anyone before the beginning or after the end: what still comes in changes nothing.
         if (transaction != null) {
             Fact fact = (Fact) record.value();
-            Step step = Step.over(context, NAME, fact, record.timestamp());
+            Step step = Step.over(task, fact, record.timestamp());
             Saga saga = new Saga(step, record.key(), transaction);
             if (fact.body() instanceof LegHeld vote) {
                 saga.held(vote);
@@ -116,12 +101,10 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
             throw new UnsupportedOperationException("the peer creates one-phase transactions only: " + command);
         }
         String key = record.key();
-        Accounts.checkPlain(create.getTransactionId());
-        create.getLegs().forEach(leg -> Accounts.check(leg.getAccountId()));
-        Door.check(context, key, create.getTransactionId(), partitions);
-        create.setMetadata(new TreeMap<>(create.getMetadata()));
+        read(create);
+        door.check(key, command, create.getTransactionId());
         ByteBuffer digest = Ids.digest(command);
-        Step step = Step.over(context, NAME, record, command, digest);
+        Step step = Step.over(task, record, command, digest);
         try {
             if (door.isNew(key, command, digest, step.now, null, false)) {
                 check(create);
@@ -139,6 +122,17 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
         }
     }
 
+    /** Checks what every record of this schema must be, and makes it canonical. */
+    private static void read(CreateTransaction create) {
+        Accounts.checkPlain("transaction_id", create.getTransactionId());
+        for (Leg leg : create.getLegs()) {
+            Accounts.check("legs.account_id", leg.getAccountId());
+            Currencies.check("legs.amount.currency", leg.getAmount().getCurrency());
+            leg.getAmount().setAmount(Amounts.canonical("legs.amount.amount", leg.getAmount().getAmount()));
+        }
+        create.setMetadata(new TreeMap<>(create.getMetadata()));
+    }
+
     private static void check(CreateTransaction create) {
         int metadata = create.getMetadata().entrySet().stream()
                 .mapToInt(entry -> entry.getKey().getBytes(UTF_8).length + entry.getValue().getBytes(UTF_8).length)
@@ -148,9 +142,10 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
         Door.checkLength(NAME, null, "metadata", metadata, MOST_METADATA);
     }
 
-    private void fire(String key, byte[] timer) {
+    private void fire(String key) {
         Transaction transaction = open.get(key);
-        Step step = Step.over(context, NAME, key, timer, transaction.getDeadline(), transaction.getSetBy());
+        byte[] timer = transaction.getStatus() == Status.ON_HOLD ? TIMER_REVIEW : TIMER_VOTING;
+        Step step = Step.over(task, key, timer, transaction.getDeadline(), transaction.getSetBy());
         Saga saga = new Saga(step, key, transaction);
         saga.waitedTooLong(votingSeconds);
         keep(key, saga);
@@ -158,23 +153,17 @@ final class TransactionNode implements Processor<String, Message, String, Fact> 
 
     private void keep(String key, Saga saga) {
         Transaction transaction = saga.transaction();
-        if (saga.hasEnded()) {
-            open.delete(key);
-        } else {
-            open.put(key, transaction);
-        }
+        open.put(key, saga.hasEnded() ? null : transaction);
         if (transaction.getStatus() != saga.before()) {
             watch(key, transaction);
         }
     }
 
     private void watch(String key, Transaction transaction) {
-        voting.clear(key);
-        review.clear(key);
-        if (transaction.getStatus() == Status.INITIATED) {
-            voting.set(key, transaction.getDeadline());
-        } else if (transaction.getStatus() == Status.ON_HOLD) {
-            review.set(key, transaction.getDeadline());
+        if (transaction.getStatus() == Status.INITIATED || transaction.getStatus() == Status.ON_HOLD) {
+            waiting.set(key, transaction.getDeadline());
+        } else {
+            waiting.clear(key);
         }
     }
 }

@@ -127,7 +127,7 @@ final class Windows {
                 }
             }
         }
-        gone.forEach(buckets::delete);
+        gone.forEach(bucket -> buckets.put(bucket, null));
         rolling.setOldest(oldest);
     }
 

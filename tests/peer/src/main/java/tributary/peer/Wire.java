@@ -8,12 +8,14 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.common.errors.SerializationException;
 import tributary.platform.v1.EventId;
+import tributary.platform.v1.Origin;
 
 /**
  * A topic's records on the wire: a zero, the schema's id in four bytes, and the envelope in Avro.
@@ -23,6 +25,7 @@ import tributary.platform.v1.EventId;
  */
 final class Wire {
     private static final int FRAME = 5;
+    private static final char REPLACED = '\uFFFD';
     private static final JsonNode IDS = resource("ids.json");
 
     private final Topic topic;
@@ -31,11 +34,8 @@ final class Wire {
 
     Wire(Topic topic) {
         this.topic = topic;
-        SpecificData model = SpecificData.getForClass(topic.envelope);
-        model.setFastReaderEnabled(true);
-        Schema schema = model.getSchema(topic.envelope);
-        coders = new Coders<>(model, schema);
-        JsonNode ids = IDS.path(schema.getFullName());
+        coders = new Coders<>(topic.envelope);
+        JsonNode ids = IDS.path(coders.schema.getFullName());
         frame = ByteBuffer.allocate(FRAME).putInt(1, ids.path(ids.size() - 1).intValue()).array();
     }
 
@@ -53,21 +53,37 @@ final class Wire {
         }
         try {
             SpecificRecordBase envelope = coders.read(record, FRAME);
-            return topic.door ? command(envelope) : fact(envelope);
+            return topic.door ? command(envelope, record.length) : fact(envelope);
         } catch (IOException | RuntimeException e) {
             throw new SerializationException(name + ": undecodable", e);
         }
     }
 
-    private Message.Command command(SpecificRecordBase envelope) {
+    private Message.Command command(SpecificRecordBase envelope, int size) {
+        SpecificRecord body = (SpecificRecord) envelope.get(6);
+        checkTexts(envelope);
+        checkTexts(body);
         return new Message.Command(
                 topic,
+                size,
                 (String) envelope.get(0),
                 (Long) envelope.get(1),
                 (String) envelope.get(2),
                 (String) envelope.get(3),
                 (ByteBuffer) envelope.get(4),
-                (SpecificRecord) envelope.get(6));
+                (Origin) envelope.get(5),
+                body);
+    }
+
+    /** Stops at a text that is not UTF-8: Avro puts a mark in its place. A text that has the mark of its own stops it too. */
+    private static void checkTexts(SpecificRecord record) {
+        for (Schema.Field field : record.getSchema().getFields()) {
+            Object value = record.get(field.pos());
+            boolean isText = value instanceof String || value instanceof Map;
+            if (isText && value.toString().indexOf(REPLACED) >= 0) {
+                throw Door.wrong(field.name(), "not UTF-8");
+            }
+        }
     }
 
     private static Message.Fact fact(SpecificRecordBase envelope) {
