@@ -7,7 +7,7 @@ CLIENT := tests/clients/python
 TRIBUTARY := $(CARGO_TARGET_DIR)/release/tributary
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up test test-rust test-client chaos takeover bench check fmt clean
+.PHONY: help setup build up test test-rust test-client chaos takeover peer bench check fmt clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ chaos: setup ## Kills, freezes, cuts and fills for ten minutes, over one broker,
 
 takeover: setup ## Measures how long payments wait for a process with a gigabyte of state, or the broker, that is killed
 	cargo test --release --workspace --test chaos -- --ignored --nocapture a_gigabyte
+
+peer: setup ## Measures payments beside the same saga in Kafka Streams, in turns (half an hour, with nothing else running)
+	tests/peer/run.sh build
+	cargo test --release --workspace --test peer -- --ignored --nocapture
 
 bench: setup ## Measures
 	cargo bench --workspace
