@@ -3,6 +3,7 @@
 pub mod altered;
 pub mod api;
 pub mod apicurio;
+pub mod cpu;
 pub mod history;
 pub mod moving;
 pub mod recovery;

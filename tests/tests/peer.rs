@@ -6,7 +6,7 @@
 //! (20,000), `RATES`, and `PEER`, more words for its `run.sh`.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tributary_cli::config::Config;
@@ -15,6 +15,7 @@ use tributary_cli::load::{self, Figures, Plan};
 use tributary_cli::managed::free_port;
 use tributary_cli::managed::kafka::{Kafka, Options};
 use tributary_cli::managed::process::{Process, Program};
+use tributary_tests::cpu;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 const PARTITIONS: u32 = 4;
@@ -35,7 +36,7 @@ enum Who {
 struct Turn {
     who: Who,
     drained: u64,
-    /// Microseconds of the processor for each payment of the backlog: the broker's, and the contestant's.
+    /// Microseconds of the processor for each payment of the backlog, its accounts with it: the broker's, and the contestant's.
     cost: [u64; 2],
     /// At each rate: p50 and p99, in milliseconds.
     at: Vec<(u32, u64, u64)>,
@@ -89,14 +90,11 @@ fn turn(who: Who, folder: &Path) -> Result<Turn> {
         Ok(figures)
     };
     pay("warm", setting("WARM", 30_000)?, None)?;
-    let processes = [kafka.id(), contestant.id()];
-    let before = processes.map(used);
-    let backlog: u32 = setting("BACKLOG", 20_000)?;
+    let used = || -> Result<[Duration; 2]> { Ok([cpu::time(kafka.id())?, cpu::time(contestant.id())?]) };
+    let (before, backlog) = (used()?, setting("BACKLOG", 20_000)?);
     let drained = pay("backlog", backlog, None)?;
-    let mut cost = [0; 2];
-    for (cost, (before, process)) in cost.iter_mut().zip(before.into_iter().zip(processes)) {
-        *cost = (used(process)? - before?).as_micros() as u64 / u64::from(backlog);
-    }
+    let after = used()?;
+    let cost = [0, 1].map(|of| (after[of] - before[of]).as_micros() as u64 / u64::from(backlog));
     let mut at = Vec::new();
     for rate in rates()? {
         let figures = pay(&format!("at{rate}"), rate * SECONDS, Some(rate))?;
@@ -124,22 +122,9 @@ fn start(who: Who, brokers: &str, folder: &Path) -> Result<Process> {
     let common = ["--brokers", brokers, "--partitions", &partitions, store];
     let arguments = own.iter().map(Into::into).chain(common.map(Into::into)).chain([data.into()]).collect();
     let (log, pid_file) = (folder.join("contestant.log"), folder.join("contestant.pid"));
-    let process = Process::start(Program { name: "a contestant", path, arguments, log: log.clone(), pid_file })?;
-    let since = Instant::now();
-    while !std::fs::read_to_string(&log).unwrap_or_default().contains(ready) {
-        let ended = || std::fs::read_to_string(&log).unwrap_or_default();
-        ensure!(process.ended().is_none() && since.elapsed() < READY, "it does not start:\n{}", ended());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let process = Process::start(Program { name: "a contestant", path, arguments, log, pid_file })?;
+    process.wait_until(READY, || process.logged(ready))?;
     Ok(process)
-}
-
-/// The processor's time that a process has had. Source: proc(5), fields 14 and 15 of `stat`, in hundredths of a second.
-fn used(process: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
-    let ticks = |at: usize| -> Result<u64> { Ok(fields.get(at).context("too short")?.parse()?) };
-    Ok(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
 }
 
 impl Turn {
