@@ -1,5 +1,5 @@
 //! The audit as a person runs it: one bit of a stored entry is flipped on the disk, below every checksum, and `verify`
-//! says where.
+//! says where; one above a checksum, and whatever reads the state names the file.
 
 use std::path::Path;
 
@@ -79,5 +79,31 @@ fn one_flipped_bit_on_the_disk_is_named_by_topic_partition_offset_and_account() 
         flip(folder.path(), &now, before)?;
     }
     audit(Path::new(PROGRAM), &place)?;
+    Ok(())
+}
+
+#[test]
+fn a_flipped_bit_in_a_file_of_the_state_is_named_by_whatever_reads_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    history::write(folder.path(), 200)?;
+    let files = {
+        let db = DB::open_cf(&Options::default(), folder.path(), ["default", "log", "state", "meta"])?;
+        db.flush_cf(db.cf_handle("state").context("the state's column family")?)?;
+        db.live_files()?.into_iter().filter(|file| file.column_family_name == "state")
+    };
+    let largest = files.max_by_key(|file| file.size).context("the state lies in a file")?;
+    let path = folder.path().join(largest.name.trim_start_matches('/'));
+    let mut bytes = std::fs::read(&path)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, bytes)?;
+    let place = ["--data", folder.path().to_str().context("a path in UTF-8")?];
+    for command in [&["verify"][..], &["replay", "all"]] {
+        let output = tool(Path::new(PROGRAM), &[command, &place[..]].concat())?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        eprintln!("{command:?}: {said}");
+        let named = said.contains("cannot be read") && said.contains("Corruption") && said.contains(&largest.name[1..]);
+        ensure!(output.status.code() == Some(2) && named, "{} {said}", output.status);
+    }
     Ok(())
 }

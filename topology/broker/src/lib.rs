@@ -122,7 +122,10 @@ pub enum StartError {
         limit: i64,
     },
     /// A store cannot be opened.
-    #[error("the store in {folder} cannot be opened or read: {reason}")]
+    #[error(
+        "the store in {folder} cannot be opened or read: {reason}; where it is damaged, delete that folder: it is made again from \
+         its changelog"
+    )]
     Store {
         /// The node's folder.
         folder: PathBuf,

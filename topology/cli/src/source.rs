@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use tributary_embedded::EmbeddedReader;
+use tributary_flow::store::StoreFailure;
 use tributary_flow::{Log, Node, Registry, Store};
 
 use crate::config::Config;
@@ -34,13 +35,7 @@ impl Source {
                         config.data.display()
                     );
                 }
-                let reader = EmbeddedReader::open(&config.data).with_context(|| {
-                    format!(
-                        "{} holds no embedded log: give --data, or --brokers for a Kafka cluster",
-                        config.data.display()
-                    )
-                })?;
-                let reader = Arc::new(reader);
+                let reader = Arc::new(EmbeddedReader::open(&config.data)?);
                 Ok(Source { log: reader.clone(), states: Box::new(reader), registry: Arc::new(Schemas::compiled()) })
             }
         }
@@ -67,7 +62,11 @@ pub fn registry(config: &Config) -> Result<Arc<dyn Registry>> {
 
 impl States for Arc<EmbeddedReader> {
     fn with_state(&self, node: &'static Node, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<bool> {
-        EmbeddedReader::with_state(self, node.name, partition, read);
+        let damaged = |failure: StoreFailure| {
+            let (node, reason) = (node.name, failure.0);
+            anyhow!("the state of {node}[{partition}] cannot be read: {reason}; bring its folder back from a copy")
+        };
+        EmbeddedReader::with_state(self, node.name, partition, read).map_err(damaged)?;
         Ok(true)
     }
 }

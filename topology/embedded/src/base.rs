@@ -28,7 +28,10 @@ pub enum OpenError {
     #[error("{} is in use by another process: stop that one, or name another folder", .0.display())]
     Locked(PathBuf),
     /// There is no database in the folder.
-    #[error("{} holds no log: is it the right folder, and was `tributary up` run?", .0.display())]
+    #[error(
+        "{} holds no log: give --data with the folder that `tributary up` was given, or --brokers for a Kafka cluster",
+        .0.display()
+    )]
     Absent(PathBuf),
     /// The partition count was fixed by the first start.
     #[error("{} was made with {stored} partitions and {asked} are asked for: start with {stored}, or with another folder", .dir.display())]

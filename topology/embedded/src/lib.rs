@@ -29,7 +29,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rocksdb::WriteBatch;
 use tributary_flow::log::{Log, LogError, Logged};
 use tributary_flow::platform::{Done, SubmitError, TaskStatus, Told};
-use tributary_flow::store::{Store, prefix_end};
+use tributary_flow::store::{Store, StoreFailure, prefix_end};
 use tributary_flow::{Engine, Node, Platform, Reader, Task, TopicRef, partition_of};
 
 pub use base::OpenError;
@@ -165,7 +165,8 @@ impl Embedded {
             let end = self.shared.base.range(topic.name, status.partition).map_or(0, |range| range.end);
             end.saturating_sub(Reader::new(&store).told_position(topic.name))
         };
-        node.inputs.iter().map(|topic| behind(&topic)).sum()
+        // What cannot be read stops the engine, which says so.
+        StoreFailure::caught(|| node.inputs.iter().map(|topic| behind(&topic)).sum()).unwrap_or(0)
     }
 }
 
@@ -178,7 +179,12 @@ fn supervise(shared: &Shared, runner: Runner, waiting: &Receiver<Message>) {
     let reason = match catch_unwind(AssertUnwindSafe(|| runner.run())) {
         Ok(Ok(())) => return,
         Ok(Err(Failed(reason))) => reason,
-        Err(_) => "the engine stopped at a broken invariant; the log on the disk is whole, restart".to_owned(),
+        Err(panic) => match panic.downcast_ref() {
+            Some(StoreFailure(reason)) => {
+                format!("the state on the disk cannot be read: {reason}; bring its folder back from a copy")
+            }
+            None => "the engine stopped at a broken invariant; the log on the disk is whole, restart".to_owned(),
+        },
     };
     tracing::error!(%reason, "the platform has stopped");
     shared.set_failure(Some(reason));

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use tributary_flow::log::{Log, LogError, Logged};
-use tributary_flow::store::Store;
+use tributary_flow::store::{Store, StoreFailure};
 
 use crate::base::{Base, OpenError};
 use crate::state::TaskStore;
@@ -24,8 +24,11 @@ impl EmbeddedReader {
     }
 
     /// Runs `read` over the state of `node` in `partition`: empty where the node never ran there.
-    pub fn with_state(&self, node: &str, partition: u32, read: &mut dyn FnMut(&dyn Store)) {
-        read(&TaskStore::new(&self.base, None, node, partition));
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn with_state(&self, node: &str, partition: u32, read: &mut dyn FnMut(&dyn Store)) -> Result<(), StoreFailure> {
+        StoreFailure::caught(|| read(&TaskStore::new(&self.base, None, node, partition)))
     }
 }
 

@@ -12,7 +12,7 @@ use toy::{CREDITS, ORDERS, PAID, tally, wallet};
 use tributary_embedded::{Embedded, EmbeddedReader, OpenError, Options};
 use tributary_flow::log::{Log, visit};
 use tributary_flow::platform::SubmitError;
-use tributary_flow::{Place, Platform, Timestamp, partition_of, reader, replay};
+use tributary_flow::{Place, Platform, Store, Timestamp, partition_of, reader, replay};
 
 fn options(dir: &Path, partitions: u32) -> Options {
     Options { cache_bytes: 32 << 20, ..Options::new(dir, partitions) }
@@ -89,9 +89,10 @@ fn replays(dir: &Path) {
     let partitions = log.partitions();
     for mut task in (0..partitions).flat_map(|partition| toy::tasks(partition, partitions)) {
         let replayed = replay::replay(task.as_mut(), &log, &mut |_, _| {}).unwrap();
-        log.with_state(task.node().name, task.partition(), &mut |store| {
+        let mut compare = |store: &dyn Store| {
             assert_eq!(reader::digest(store), reader::digest(&replayed), "{}[{}]", task.node().name, task.partition());
-        });
+        };
+        log.with_state(task.node().name, task.partition(), &mut compare).unwrap();
     }
 }
 

@@ -56,16 +56,17 @@ impl Done {
 /// Runs all seeds, or those that are begun in time and before it is told to stop. The first seed is run twice: its logs must
 /// be the same.
 pub(super) fn run(args: &Sim, until: Option<Instant>, told: &AtomicBool) -> Done {
-    let (next, failed) = (AtomicU64::new(args.seed), AtomicBool::new(false));
+    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let stop = || failed.load(Ordering::Relaxed) || told.load(Ordering::Relaxed);
     let progress = Progress::new(args.seeds);
     let done = Mutex::new(Done::default());
     let work = || {
         while !stop() && until.is_none_or(|until| Instant::now() < until) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed - args.seed >= args.seeds {
+            let played = next.fetch_add(1, Ordering::Relaxed);
+            if played >= args.seeds {
                 return;
             }
+            let seed = args.seed.wrapping_add(played);
             let scenario = args.scenario(seed);
             let mut run = proof::run(&scenario);
             if seed == args.seed {
