@@ -1,5 +1,5 @@
-//! `verify` of a log that is being written, and beside stores of another time: it finds nothing broken, says what it could
-//! not compare, and at rest compares everything.
+//! `verify` and `replay` of a log that is being written, and beside stores of another time: they find nothing broken, say what
+//! they could not compare, and at rest compare everything.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,10 +8,12 @@ use anyhow::{Context, Result, ensure};
 use tributary_cli::audit::Live;
 use tributary_cli::decode::Decoder;
 use tributary_cli::load::{self, Plan};
+use tributary_cli::replay::{Span, replay};
 use tributary_cli::up::embedded;
 use tributary_cli::verify::{Report, States, verify};
 use tributary_cli::wiring::Schemas;
 use tributary_flow::{Log, Node, Store};
+use tributary_graph::NODES;
 use tributary_sim::{Hops, SimOptions};
 use tributary_tests::history::config;
 use tributary_tests::moving::History;
@@ -92,6 +94,34 @@ fn a_log_that_is_written_while_it_is_read_breaks_no_law() -> Result<()> {
     })?;
     eprintln!("{runs} audits, {uncompared} not compared");
     ensure!(uncompared > 0, "everything could be compared, so nothing moved");
+    Ok(())
+}
+
+#[test]
+fn a_replay_of_a_log_that_is_written_meanwhile_finds_no_difference() -> Result<()> {
+    let (mut runs, mut meanwhile) = (0, 0);
+    each(|history| {
+        for (every, late) in [(1, 0), (9, 1), (60, 0), (100, 3)] {
+            for moment in (0..history.moments()).step_by(23) {
+                let moving = history.moving(moment, every, late);
+                for node in NODES {
+                    let report = replay(&moving, node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
+                    let told = || format!("{} from {moment}, every {every}, {late} late: {report:?}", node.name);
+                    ensure!(report.identical(), "{}", told());
+                    meanwhile += report.meanwhile;
+                }
+                runs += 1;
+            }
+        }
+        let last = history.at(history.moments() - 1);
+        for node in NODES {
+            let report = replay(&last, node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
+            ensure!(report.identical() && report.meanwhile == 0, "at rest: {report:?}");
+        }
+        Ok(())
+    })?;
+    eprintln!("{runs} replays, {meanwhile} records not compared");
+    ensure!(meanwhile > 0, "nothing was written meanwhile, so nothing moved");
     Ok(())
 }
 

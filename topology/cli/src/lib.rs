@@ -14,6 +14,7 @@ use tributary_flow::reader::{self, Reader};
 
 pub mod audit;
 pub mod config;
+mod cut;
 pub mod decode;
 pub mod dlq;
 pub mod http;
@@ -228,6 +229,9 @@ fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Re
         for (build, epochs) in &report.foreign {
             say!("  {epochs} epochs were decided by another build: {build}");
         }
+        if report.meanwhile > 0 {
+            say!("  {} records were written meanwhile, and are not compared", report.meanwhile);
+        }
         let limit = if diff { usize::MAX } else { 10 };
         report.missing.iter().take(limit).for_each(|place| say!("  recomputed, not found: {place}"));
         report.surplus.iter().take(limit).for_each(|place| say!("  found, not recomputed: {place}"));
@@ -236,6 +240,7 @@ fn run_replay(config: &Config, node: &str, span: replay::Span, diff: bool) -> Re
             let mut look = |store: &dyn Store| live = Some((Reader::new(store).epoch(), reader::digest(store)));
             source.states.with_state(node, *partition, &mut look)?;
             let said = match live {
+                None if *epoch == 0 => "(nothing has come to it yet)".to_owned(),
                 None => "(its store is not in the folder that --data names)".to_owned(),
                 // Another process has had the task since, or this one has gone on.
                 Some((at, _)) if at != *epoch => format!("(the store here is after epoch {at}, this after {epoch})"),

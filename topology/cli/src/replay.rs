@@ -1,4 +1,5 @@
-//! `replay`: recomputes a node's decisions from its journal and compares them with what it wrote, byte for byte.
+//! `replay`: recomputes a node's decisions from its journal and compares them with what it wrote, byte for byte; also while
+//! it goes on writing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use tributary_flow::log::{self, Log, Logged};
 use tributary_flow::task::Produced;
 use tributary_flow::{DEAD_LETTERS, Header, JournalEntry, Node, Registry, Target, Task, Timestamp, reader, replay};
 
+use crate::cut::Cut;
 use crate::decode::Decoder;
 use crate::wiring;
 
@@ -25,6 +27,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// In the log and not recomputed.
     pub surplus: Vec<String>,
+    /// Written while the replay began, and not compared.
+    pub meanwhile: u64,
     /// The state that each partition ends in: after which epoch, and its digest.
     pub digests: Vec<(u32, u64, [u8; 32])>,
 }
@@ -45,11 +49,22 @@ struct Compared<'a> {
     headers: Vec<(&'a str, &'a [u8])>,
 }
 
-/// Records as a multiset: by hash of all they are, how many more were recomputed than found, and the place of one.
-struct Balance(HashMap<[u8; 32], (i64, String)>);
+/// Records as a multiset, by hash of all they are.
+struct Balance(HashMap<[u8; 32], Both>);
+
+/// How many there are of a record.
+#[derive(Default)]
+struct Both {
+    recomputed: u64,
+    found: u64,
+    /// Of those found, how many must be recomputed: the journal may not have what was written after the cut.
+    judged: u64,
+    /// Where one is.
+    place: String,
+}
 
 impl Balance {
-    fn note(&mut self, by: i64, record: &Compared<'_>, place: impl FnOnce() -> String) {
+    fn note(&mut self, record: &Compared<'_>, place: impl FnOnce() -> String) -> &mut Both {
         let mut hasher = blake3::Hasher::new();
         let headers = record.headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), Some(*value)]);
         let partition = record.partition.to_be_bytes();
@@ -58,7 +73,8 @@ impl Balance {
             hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
             hasher.update(part.unwrap_or_default());
         }
-        self.0.entry(*hasher.finalize().as_bytes()).or_insert_with(|| (0, place())).0 += by;
+        let first = || Both { place: place(), ..Both::default() };
+        self.0.entry(*hasher.finalize().as_bytes()).or_insert_with(first)
     }
 }
 
@@ -92,7 +108,7 @@ pub fn replay_builds(
     span: Span,
     quiet: bool,
 ) -> Result<Report> {
-    let decoder = Decoder::new(registry);
+    let (decoder, cut) = (Decoder::new(registry), Cut::for_replay(log)?);
     let mut report = Report::default();
     let mut balance = Balance(HashMap::new());
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(u64::from(log.partitions())) };
@@ -102,23 +118,26 @@ pub fn replay_builds(
     );
     bar.set_message(node.name);
     for partition in 0..log.partitions() {
-        replay_task(log, (node, partition), make, span, &mut balance, &mut report)?;
+        replay_task(&cut, (node, partition), make, span, &mut balance, &mut report)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
     for partition in 0..log.partitions() {
         for topic in node.outputs {
-            found(log, &decoder, topic.name, partition, span, &mut balance, |_| true)?;
+            found(&cut, &decoder, topic.name, partition, span, &mut balance, |_| true)?;
         }
-        found(log, &decoder, DEAD_LETTERS, partition, span, &mut balance, |record| {
+        found(&cut, &decoder, DEAD_LETTERS, partition, span, &mut balance, |record| {
             record.headers.iter().any(|(name, value)| name == "node" && value == node.name.as_bytes())
         })?;
     }
-    for (difference, place) in balance.0.into_values() {
-        match difference {
-            0 => report.equal += 1,
-            1.. => report.missing.push(place),
-            _ => report.surplus.push(place),
+    for Both { recomputed, found, judged, place } in balance.0.into_values() {
+        if recomputed > found {
+            report.missing.push(place);
+        } else if judged > recomputed {
+            report.surplus.push(place);
+        } else {
+            report.equal += u64::from(recomputed > 0);
+            report.meanwhile += found - recomputed;
         }
     }
     report.missing.sort();
@@ -149,9 +168,9 @@ fn replay_task(
                     value: record.value.as_deref(),
                     headers: record.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect(),
                 };
-                balance.note(1, &compared, || {
-                    format!("{topic}[{to}] {}: epoch {} of partition {partition}", text(compared.key), entry.epoch)
-                });
+                let place =
+                    || format!("{topic}[{to}] {}: epoch {} of partition {partition}", text(compared.key), entry.epoch);
+                balance.note(&compared, place).recomputed += 1;
             }
         }
     };
@@ -169,7 +188,7 @@ fn is_compared(record: &Produced, span: Span) -> bool {
 }
 
 fn found(
-    log: &dyn Log,
+    cut: &Cut<'_>,
     decoder: &Decoder,
     topic: &'static str,
     partition: u32,
@@ -177,7 +196,7 @@ fn found(
     balance: &mut Balance,
     wanted: impl Fn(&Logged) -> bool,
 ) -> Result<()> {
-    log::visit(log, topic, partition, |record| {
+    log::visit(cut, topic, partition, |record| {
         if wanted(&record) && span.holds_record(decoder, topic, &record) {
             let compared = Compared {
                 topic,
@@ -186,7 +205,15 @@ fn found(
                 value: record.value.as_deref(),
                 headers: record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect(),
             };
-            balance.note(-1, &compared, || format!("{topic}[{partition}]@{} {}", record.offset, text(compared.key)));
+            let place = || format!("{topic}[{partition}]@{} {}", record.offset, text(compared.key));
+            let both = balance.note(&compared, place);
+            both.found += 1;
+            if cut.judges(topic, partition, record.offset) {
+                both.judged += 1;
+                if both.judged > both.recomputed {
+                    both.place = place();
+                }
+            }
         }
         Ok::<_, anyhow::Error>(())
     })

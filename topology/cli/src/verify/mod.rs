@@ -15,8 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tributary_flow::log::{self, Log, LogError, Logged};
 use tributary_flow::{Node, Store, TopicRef};
 
+use crate::cut::Cut;
 use crate::decode::Decoder;
-use cut::Cut;
 use entries::Entries;
 use report::ACROSS;
 pub use report::{LAWS, Report, Violation};
@@ -24,7 +24,6 @@ use tasks::Tasks;
 
 pub(crate) mod chains;
 mod commands;
-mod cut;
 mod entries;
 mod facts;
 mod lines;
@@ -57,7 +56,7 @@ struct Audit<'a> {
 impl<'a> Audit<'a> {
     fn new(log: &'a dyn Log, decoder: Decoder, quiet: bool) -> Result<Self> {
         let mut report = Report::default();
-        let log = Cut::new(log)?;
+        let log = Cut::for_laws(log)?;
         let tasks = Tasks::read(&log, log.partitions(), &mut report)?;
         let mut records = 0;
         for topic in tributary_graph::TOPICS {

@@ -7,7 +7,7 @@ use tributary_flow::{JournalEntry, LogError, Node, log};
 use tributary_graph::NODES;
 
 use super::Report;
-use super::cut::Cut;
+use crate::cut::Cut;
 
 /// A task, as its journal tells it.
 #[derive(Clone, Debug, Default)]

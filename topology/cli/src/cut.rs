@@ -8,9 +8,10 @@
 //! - Up to the second ends records are *read*: there to be found by what is judged, and owing nothing themselves.
 //!
 //! The second ends are those of what is written, committed or not, and the audit waits until everything below them is
-//! decided. All that a judged record may ask for was written before it was committed, and lies below them therefore. The
-//! journals are asked for last: one that has not grown since the first ends belongs to a task that wrote nothing in
-//! between, so what is read of it is exactly what it had written at its last epoch.
+//! decided. All that a judged record may ask for was written before it was committed, and lies below them therefore. For the
+//! laws the journals are asked for last: one that has not grown since the first ends belongs to a task that wrote nothing in
+//! between, so what is read of it is exactly what it had written at its last epoch. For a replay they are asked for
+//! before the others: what an epoch of them had read, and what it wrote, was there by then.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A log seen up to the second ends.
-pub(super) struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     log: &'a dyn Log,
     bounds: HashMap<String, Vec<Bounds>>,
 }
@@ -39,30 +40,55 @@ struct Bounds {
 }
 
 impl<'a> Cut<'a> {
-    /// Cuts the log as it is now.
-    pub(super) fn new(log: &'a dyn Log) -> Result<Self, LogError> {
-        let topics: Vec<String> =
-            TOPICS.iter().map(|topic| topic.name).chain([DEAD_LETTERS]).map(str::to_owned).collect();
-        let journals: Vec<String> = NODES.iter().map(|node| node.journal()).collect();
-        let ask = |topic: &String| (0..log.partitions()).map(|at| Ok(log.range(topic, at)?.end)).collect();
-        let judged = topics.iter().chain(&journals).map(ask).collect::<Result<Vec<Vec<u64>>, LogError>>()?;
-        let mut read = decided(log, &topics)?;
-        read.extend(decided(log, &journals)?);
-        let bounds = judged
-            .into_iter()
-            .zip(read)
-            .map(|(judged, read)| judged.into_iter().zip(read).map(|(judged, read)| Bounds { judged, read }).collect());
-        Ok(Cut { log, bounds: topics.into_iter().chain(journals).zip(bounds).collect() })
+    /// Cuts the log as it is now, to hold it against the laws.
+    pub(crate) fn for_laws(log: &'a dyn Log) -> Result<Self, LogError> {
+        let (topics, journals) = names();
+        let judged = [committed(log, &topics)?, committed(log, &journals)?];
+        let read = [decided(log, &topics)?, decided(log, &journals)?];
+        Ok(Self::of(log, [topics, journals], judged, read))
+    }
+
+    /// Cuts the log as it is now, to compute it again from the journals.
+    pub(crate) fn for_replay(log: &'a dyn Log) -> Result<Self, LogError> {
+        let (topics, journals) = names();
+        let judged = [committed(log, &journals)?, committed(log, &topics)?];
+        let read = [decided(log, &journals)?, decided(log, &topics)?];
+        Ok(Self::of(log, [journals, topics], judged, read))
+    }
+
+    fn of(
+        log: &'a dyn Log,
+        names: [Vec<String>; 2],
+        judged: [Vec<Vec<u64>>; 2],
+        read: [Vec<Vec<Range<u64>>>; 2],
+    ) -> Self {
+        let both = |(judged, read): (Vec<u64>, Vec<Range<u64>>)| {
+            judged.into_iter().zip(read).map(|(judged, read)| Bounds { judged, read }).collect()
+        };
+        let bounds = judged.into_iter().flatten().zip(read.into_iter().flatten()).map(both);
+        Cut { log, bounds: names.into_iter().flatten().zip(bounds).collect() }
     }
 
     /// Whether a record lies below the first ends.
-    pub(super) fn judges(&self, topic: &str, partition: u32, offset: u64) -> bool {
+    pub(crate) fn judges(&self, topic: &str, partition: u32, offset: u64) -> bool {
         self.bounds(topic, partition).is_some_and(|bounds| offset < bounds.judged)
     }
 
     fn bounds(&self, topic: &str, partition: u32) -> Option<&Bounds> {
         self.bounds.get(topic)?.get(partition as usize)
     }
+}
+
+/// Every topic, and every journal.
+fn names() -> (Vec<String>, Vec<String>) {
+    let topics = TOPICS.iter().map(|topic| topic.name).chain([DEAD_LETTERS]).map(str::to_owned);
+    (topics.collect(), NODES.iter().map(|node| node.journal()).collect())
+}
+
+/// Where these topics end now, for whoever reads what is committed.
+fn committed(log: &dyn Log, topics: &[String]) -> Result<Vec<Vec<u64>>, LogError> {
+    let ask = |topic: &String| (0..log.partitions()).map(|at| Ok(log.range(topic, at)?.end)).collect();
+    topics.iter().map(ask).collect()
 }
 
 /// The ranges of these topics up to what is written now, once all of it is committed or aborted.
