@@ -13,12 +13,12 @@
 //! between, so what is read of it is exactly what it had written at its last epoch. For a replay they are asked for
 //! before the others: what an epoch of them had read, and what it wrote, was there by then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged};
+use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node};
 use tributary_graph::{NODES, TOPICS};
 
 /// How long a transaction may stay open: longer than a broker lets it.
@@ -42,31 +42,28 @@ struct Bounds {
 impl<'a> Cut<'a> {
     /// Cuts the log as it is now, to hold it against the laws.
     pub(crate) fn for_laws(log: &'a dyn Log) -> Result<Self, LogError> {
-        let (topics, journals) = names();
-        let judged = [committed(log, &topics)?, committed(log, &journals)?];
-        let read = [decided(log, &topics)?, decided(log, &journals)?];
-        Ok(Self::of(log, [topics, journals], judged, read))
+        let topics = TOPICS.iter().map(|topic| topic.name).chain([DEAD_LETTERS]).map(str::to_owned);
+        Self::at(log, [topics.collect(), NODES.iter().map(|node| node.journal()).collect()])
     }
 
-    /// Cuts the log as it is now, to compute it again from the journals.
-    pub(crate) fn for_replay(log: &'a dyn Log) -> Result<Self, LogError> {
-        let (topics, journals) = names();
-        let judged = [committed(log, &journals)?, committed(log, &topics)?];
-        let read = [decided(log, &journals)?, decided(log, &topics)?];
-        Ok(Self::of(log, [journals, topics], judged, read))
+    /// Cuts what a node reads and writes as it is now, to compute it again from its journal.
+    pub(crate) fn for_replay(log: &'a dyn Log, node: &Node) -> Result<Self, LogError> {
+        let topics = node.inputs.iter().chain(node.outputs).map(|topic| topic.name).chain([DEAD_LETTERS]);
+        let topics: BTreeSet<&str> = topics.collect();
+        Self::at(log, [vec![node.journal()], topics.into_iter().map(str::to_owned).collect()])
     }
 
-    fn of(
-        log: &'a dyn Log,
-        names: [Vec<String>; 2],
-        judged: [Vec<Vec<u64>>; 2],
-        read: [Vec<Vec<Range<u64>>>; 2],
-    ) -> Self {
-        let both = |(judged, read): (Vec<u64>, Vec<Range<u64>>)| {
-            judged.into_iter().zip(read).map(|(judged, read)| Bounds { judged, read }).collect()
-        };
-        let bounds = judged.into_iter().flatten().zip(read.into_iter().flatten()).map(both);
-        Cut { log, bounds: names.into_iter().flatten().zip(bounds).collect() }
+    /// The first ends of all, then the second ones of these and of those.
+    fn at(log: &'a dyn Log, [these, those]: [Vec<String>; 2]) -> Result<Self, LogError> {
+        let ask = |topic: &String| (0..log.partitions()).map(|at| Ok(log.range(topic, at)?.end)).collect();
+        let judged = these.iter().chain(&those).map(ask).collect::<Result<Vec<Vec<u64>>, LogError>>()?;
+        let mut read = decided(log, &these)?;
+        read.extend(decided(log, &those)?);
+        let bounds = judged
+            .into_iter()
+            .zip(read)
+            .map(|(judged, read)| judged.into_iter().zip(read).map(|(judged, read)| Bounds { judged, read }).collect());
+        Ok(Cut { log, bounds: these.into_iter().chain(those).zip(bounds).collect() })
     }
 
     /// Whether a record lies below the first ends.
@@ -77,18 +74,6 @@ impl<'a> Cut<'a> {
     fn bounds(&self, topic: &str, partition: u32) -> Option<&Bounds> {
         self.bounds.get(topic)?.get(partition as usize)
     }
-}
-
-/// Every topic, and every journal.
-fn names() -> (Vec<String>, Vec<String>) {
-    let topics = TOPICS.iter().map(|topic| topic.name).chain([DEAD_LETTERS]).map(str::to_owned);
-    (topics.collect(), NODES.iter().map(|node| node.journal()).collect())
-}
-
-/// Where these topics end now, for whoever reads what is committed.
-fn committed(log: &dyn Log, topics: &[String]) -> Result<Vec<Vec<u64>>, LogError> {
-    let ask = |topic: &String| (0..log.partitions()).map(|at| Ok(log.range(topic, at)?.end)).collect();
-    topics.iter().map(ask).collect()
 }
 
 /// The ranges of these topics up to what is written now, once all of it is committed or aborted.

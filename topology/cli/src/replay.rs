@@ -108,7 +108,7 @@ pub fn replay_builds(
     span: Span,
     quiet: bool,
 ) -> Result<Report> {
-    let (decoder, cut) = (Decoder::new(registry), Cut::for_replay(log)?);
+    let (decoder, cut) = (Decoder::new(registry), Cut::for_replay(log, node)?);
     let mut report = Report::default();
     let mut balance = Balance(HashMap::new());
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(u64::from(log.partitions())) };
