@@ -126,12 +126,19 @@ impl Fleet {
         self.settle(partitions, 0, bound)
     }
 
-    /// Waits until every partition is run by someone, no task is further behind than so many records, and none is halted.
+    /// Waits until every task runs somewhere, none is halted, and none is further behind than so many records.
     pub fn settle(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
         self.wait(bound, |health| {
-            let tasks: Vec<_> = health.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
-            let settled = tasks.iter().all(|task| task["halted"].is_null() && near(&task["lag"], lag));
-            settled && tasks.len() == partitions * tributary_graph::NODES.len()
+            let runs = |task: &Value| task["restoring"] == false && near(&task["lag"], lag);
+            are_there(health, partitions, runs)
+        })
+    }
+
+    /// Waits until every task runs somewhere and none is further behind, views apart whose stores are restored while others pay.
+    pub fn pay(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
+        self.wait(bound, |health| {
+            let runs = |task: &Value| task["restoring"] == true || near(&task["lag"], lag);
+            are_there(health, partitions, runs)
         })
     }
 
@@ -177,6 +184,13 @@ impl Member {
         let arguments: Vec<&str> = slot.into_iter().chain(arguments.iter().map(String::as_str)).collect();
         Node::spawn(program, folder, &format!("{}-{:03}", self.slot, self.starts), &arguments)
     }
+}
+
+/// Whether each task is told of by some process, none is halted, and all are as wanted.
+fn are_there(health: &[Value], partitions: usize, wanted: impl Fn(&Value) -> bool) -> bool {
+    let tasks: Vec<_> = health.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
+    let all = tasks.len() == partitions * tributary_graph::NODES.len();
+    all && tasks.iter().all(|task| task["halted"].is_null() && wanted(task))
 }
 
 fn near(lag: &Value, most: u64) -> bool {

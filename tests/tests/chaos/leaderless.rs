@@ -15,7 +15,7 @@ use crate::brokers::Brokers;
 use crate::{PARTITIONS, machine};
 
 /// How long the broker is down: until it is declared dead, and a while.
-const DOWN: Duration = Duration::from_secs(25);
+const DOWN: Duration = Duration::from_secs(15);
 /// How soon the client must know of the leader.
 const SOON: Duration = Duration::from_secs(10);
 

@@ -25,6 +25,8 @@ pub struct Bounds {
     pub calm: u64,
     /// Seeds until a hunt is given up.
     pub most: u64,
+    /// Whether somebody says so.
+    asked: bool,
     /// Seeds that one process plays, and the seconds of a processor that it may take: several times what it needs, so that
     /// what comes to no end is known by that.
     batch: u64,
@@ -34,11 +36,12 @@ pub struct Bounds {
 impl Bounds {
     /// Those of a play; `SEEDS` and `PAYMENTS_SEEDS` ask for more.
     pub fn of(play: Play) -> Self {
-        let asked = |name: &str| std::env::var(name).ok().and_then(|seeds| seeds.parse().ok());
-        match play {
-            Play::Toy => Bounds { calm: 300, most: asked("SEEDS").unwrap_or(10_000), batch: 100, seconds: 10 },
-            Play::Payments => Bounds { calm: 10, most: asked("PAYMENTS_SEEDS").unwrap_or(200), batch: 10, seconds: 60 },
-        }
+        let (name, calm, most, batch, seconds) = match play {
+            Play::Toy => ("SEEDS", 300, 10_000, 100, 10),
+            Play::Payments => ("PAYMENTS_SEEDS", 10, 200, 10, 60),
+        };
+        let asked = std::env::var(name).ok().and_then(|seeds| seeds.parse().ok());
+        Bounds { calm, most: asked.unwrap_or(most), asked: asked.is_some(), batch, seconds }
     }
 }
 
@@ -54,7 +57,12 @@ impl Hunt {
         self.seek(None, self.bounds.calm)
     }
 
+    /// Plays the seed that found it before, if it is a rare one and nobody asks for a hunt of his own, then seed after seed.
     fn seek(&self, mutant: Option<&Mutant>, most: u64) -> Option<Found> {
+        let known = mutant.and_then(|mutant| mutant.seed).filter(|_| !self.bounds.asked);
+        if let Some(found) = known.and_then(|seed| self.play(mutant, seed, seed + 1)) {
+            return Some(found);
+        }
         let mut from = 0;
         while from < most {
             let to = (from + self.bounds.batch).min(most);

@@ -2,8 +2,8 @@
 //! simulator has to find it. A checker that nobody has seen fail is not a checker.
 //!
 //! The copy holds all mutants at once, each behind a switch that one variable turns on; so it is built once, and the code itself
-//! knows nothing of it. `SEEDS` and `PAYMENTS_SEEDS` bound over how many seeds each is hunted, `MUTANTS` chooses by a part of
-//! the name.
+//! knows nothing of it. `SEEDS` and `PAYMENTS_SEEDS` bound over how many seeds each is hunted, from the first on; unless they are
+//! set, one that only a rare seed finds is played with that seed before. `MUTANTS` chooses by a part of the name.
 
 mod copy;
 mod hunt;

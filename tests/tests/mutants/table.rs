@@ -44,6 +44,8 @@ pub struct Mutant {
     and: Vec<Edit>,
     #[serde(default)]
     play: Play,
+    /// The first seed that finds it, where it is a rare one: found again at once, for as long as all is as it was.
+    pub seed: Option<u64>,
 }
 
 impl Mutant {

@@ -42,9 +42,10 @@ fn candidates() -> Vec<PathBuf> {
     found
 }
 
-fn major(java: &Path) -> Option<u32> {
+/// The version of a runtime, as it tells it.
+pub fn version(java: &Path) -> Option<String> {
     let home = java.canonicalize().ok()?.parent()?.parent()?.to_owned();
-    let version = std::fs::read_to_string(home.join("release"))
+    let told = std::fs::read_to_string(home.join("release"))
         .ok()
         .and_then(|text| Some(text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?.to_owned()))
         .or_else(|| {
@@ -52,12 +53,16 @@ fn major(java: &Path) -> Option<u32> {
             let text = String::from_utf8_lossy(&told.stderr).into_owned();
             Some(text.split_once("version ")?.1.to_owned())
         })?;
-    parse_major(&version)
+    Some(told.trim_start_matches('"').split(['"', ' ']).next()?.to_owned())
 }
 
-/// `"17.0.15"` is 17; `"1.8.0_402"` is 8.
+fn major(java: &Path) -> Option<u32> {
+    parse_major(&version(java)?)
+}
+
+/// `17.0.15` is 17; `1.8.0_402` is 8.
 fn parse_major(version: &str) -> Option<u32> {
-    let mut numbers = version.trim_start_matches('"').split(|c: char| !c.is_ascii_digit());
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
     match numbers.next()?.parse().ok()? {
         1 => numbers.next()?.parse().ok(),
         major => Some(major),
@@ -70,9 +75,9 @@ mod tests {
 
     #[test]
     fn versions_old_and_new() {
-        assert_eq!(parse_major("\"17.0.15\""), Some(17));
-        assert_eq!(parse_major("\"25\" 2025-09-16"), Some(25));
-        assert_eq!(parse_major("\"1.8.0_402\""), Some(8));
+        assert_eq!(parse_major("17.0.15"), Some(17));
+        assert_eq!(parse_major("25-ea"), Some(25));
+        assert_eq!(parse_major("1.8.0_402"), Some(8));
         assert_eq!(parse_major("unknown"), None);
     }
 }

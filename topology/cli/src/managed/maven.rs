@@ -4,10 +4,12 @@
 //! its final name all at once or not at all: it is written beside it and renamed.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use super::Staging;
 
 /// Puts the dependencies of a pom (the text of one) into `target`, unless that folder exists.
 pub fn dependencies(what: &str, pom: &str, target: &Path) -> Result<()> {
@@ -32,14 +34,11 @@ fn fetch(what: &str, target: &Path, arguments: impl FnOnce(&Path) -> Result<Vec<
     if target.is_dir() {
         return Ok(());
     }
-    let mut name = target.file_name().context("a folder to fetch into has a name")?.to_owned();
-    name.push(format!(".part-{}", std::process::id()));
-    let staging = Staging(target.with_file_name(name));
-    std::fs::create_dir_all(&staging.0).with_context(|| format!("cannot create {}", staging.0.display()))?;
+    let staging = Staging::beside(target)?;
+    let folder = staging.folder();
     eprintln!("fetching {what} into {} (once)", target.display());
-    let arguments = arguments(&staging.0)?;
-    let run =
-        Command::new("mvn").args(["-q", "-B"]).args(arguments).current_dir(&staging.0).stdin(Stdio::null()).output();
+    let arguments = arguments(folder)?;
+    let run = Command::new("mvn").args(["-q", "-B"]).args(arguments).current_dir(folder).stdin(Stdio::null()).output();
     let output = match run {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -52,18 +51,9 @@ fn fetch(what: &str, target: &Path, arguments: impl FnOnce(&Path) -> Result<Vec<
         let line = said.lines().find(|line| line.contains("ERROR")).unwrap_or("it gave no reason").trim();
         bail!("Maven could not fetch {what}: {line}");
     }
-    match std::fs::rename(&staging.0, target) {
+    match std::fs::rename(folder, target) {
         // Another process was quicker; what it fetched is the same.
         Err(_) if target.is_dir() => Ok(()),
         done => done.with_context(|| format!("cannot move what was fetched to {}", target.display())),
-    }
-}
-
-/// A folder under work, removed however the work ends.
-struct Staging(PathBuf);
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -10,7 +10,7 @@
 //! [`process`] keeps a child from outliving us.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +26,29 @@ pub fn cache_dir() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     Ok(base.context("no cache folder: set XDG_CACHE_HOME or HOME")?.join("tributary"))
+}
+
+/// A folder for what will have another's name once it is whole, removed however the work ends.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn beside(target: &Path) -> Result<Self> {
+        let mut name = target.file_name().context("what is made has a name")?.to_owned();
+        name.push(format!(".part-{}", std::process::id()));
+        let folder = target.with_file_name(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn folder(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A loopback port that nobody listens on.
