@@ -7,7 +7,7 @@ CLIENT := tests/clients/python
 TRIBUTARY := $(CARGO_TARGET_DIR)/release/tributary
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up test test-rust test-client chaos takeover peer bench check fmt clean
+.PHONY: help setup build up test test-rust test-client chaos takeover peer bench instructions check fmt clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ peer: setup ## Measures payments beside the same saga in Kafka Streams, in turns
 
 bench: setup ## Measures
 	cargo bench --workspace
+
+instructions: setup ## Counts the instructions that a payment costs the engine
+	scripts/setup-bench.sh
+	tests/benches/instructions.sh
 
 check: setup ## Checks the format and lints
 	cargo fmt --all --check

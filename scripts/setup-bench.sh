@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the benchmarks need and this machine lacks: the PostgreSQL that Tributary is measured against.
+# Installs what only the benchmarks need and this machine lacks: the PostgreSQL that Tributary is measured against, and what
+# counts instructions.
 # Building and testing need nothing of it, so scripts/setup.sh does not know it.
 set -euo pipefail
 
@@ -9,6 +10,7 @@ set -euo pipefail
 missing_packages() {
   [ -x /usr/lib/postgresql/15/bin/postgres ] && [ -x /usr/lib/postgresql/15/bin/pgbench ] || echo postgresql-15
   have setpriv || echo util-linux
+  have valgrind || echo valgrind
 }
 
 mapfile -t packages < <(missing_packages)

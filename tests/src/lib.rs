@@ -5,6 +5,7 @@ pub mod api;
 pub mod apicurio;
 pub mod cpu;
 pub mod history;
+pub mod memory;
 pub mod moving;
 pub mod recovery;
 pub mod scenario;

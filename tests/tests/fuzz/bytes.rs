@@ -12,7 +12,7 @@ use tributary_flow::{CommandHeader, TopicRef};
 use tributary_graph::TOPICS;
 use tributary_query_api::encode_command;
 
-use crate::world::{NOW, setup};
+use tributary_tests::memory::{NOW, setup};
 
 /// One change of some bytes.
 #[derive(Clone, Debug)]

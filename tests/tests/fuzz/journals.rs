@@ -11,7 +11,7 @@ use tributary_flow::{Engine, Timestamp, replay};
 use crate::bytes::{commands, edited, edits};
 use crate::cases;
 use crate::records::untouched;
-use crate::world::{NOW, World, halted, tasks};
+use tributary_tests::memory::{NOW, World, halted, tasks};
 
 /// After a small bank's day, twice over.
 fn day() -> &'static World {

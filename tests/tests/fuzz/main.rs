@@ -13,7 +13,6 @@ mod lines;
 mod records;
 mod requests;
 mod settings;
-mod world;
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;

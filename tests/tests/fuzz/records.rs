@@ -16,7 +16,7 @@ use tributary_schemas::transactions::TransactionEvent;
 
 use crate::bytes::{Edit, Seed, commands, edited, edits, facts};
 use crate::cases;
-use crate::world::{NOW, PARTITIONS, World, halted, setup, tasks};
+use tributary_tests::memory::{NOW, PARTITIONS, World, halted, setup, tasks};
 
 /// A record that somebody writes.
 #[derive(Clone, Debug)]

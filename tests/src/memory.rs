@@ -1,5 +1,5 @@
 //! A log and the stores of every task in memory, with the whole graph over them: the engine that every driver runs, without
-//! a driver.
+//! a driver. For tests and benchmarks that want nothing of a transaction but what it says.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,6 +11,7 @@ use tributary_flow::{
     TopicRef,
 };
 
+/// Partitions of every topic.
 pub const PARTITIONS: u32 = 2;
 
 /// A day in 2026, when the golden data were not stale yet.
@@ -19,7 +20,9 @@ pub const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 /// What was committed.
 #[derive(Clone, Default)]
 pub struct World {
+    /// Records by topic and partition.
     pub log: BTreeMap<(String, u32), Vec<Logged>>,
+    /// Rows by node and partition.
     pub stores: BTreeMap<(&'static str, u32), MemoryStore>,
     empty: MemoryStore,
 }
@@ -45,10 +48,14 @@ impl Log for World {
     }
 }
 
+/// What the tasks share.
+#[must_use]
 pub fn setup() -> Setup {
     wiring::setup(PARTITIONS, Arc::new(Schemas::compiled()))
 }
 
+/// The tasks of every node.
+#[must_use]
 pub fn tasks() -> Vec<Box<dyn Task>> {
     let setup = setup();
     (0..PARTITIONS).flat_map(|partition| wiring::tasks(partition, &setup, &|_| true)).collect()
@@ -70,14 +77,31 @@ impl World {
     }
 
     /// Runs an epoch of these inputs, or of the timers that are due where there are none, and commits it.
+    ///
+    /// # Errors
+    /// The epoch failed.
     pub fn epoch(&mut self, engine: &mut Engine, now: Timestamp, inputs: &[Input]) -> Result<Commit, String> {
+        let commit = self.run(engine, now, inputs)?;
+        self.take(&commit);
+        Ok(commit)
+    }
+
+    /// Runs an epoch of these inputs, or of the timers that are due where there are none, and leaves it at that.
+    ///
+    /// # Errors
+    /// The epoch failed.
+    pub fn run(&self, engine: &mut Engine, now: Timestamp, inputs: &[Input]) -> Result<Commit, String> {
         let timers = if inputs.is_empty() { 1_000 } else { 0 };
         let ends = |topic: TopicRef, partition| {
             let end = self.log.get(&(topic.name.to_owned(), partition)).map_or(0, |records| records.len() as u64);
             Some(end..end)
         };
         let epoch = Epoch { now, timers, ends: Some(&ends) };
-        let commit = engine.epoch(self, epoch, inputs).map_err(|failed| failed.0)?;
+        engine.epoch(self, epoch, inputs).map_err(|failed| failed.0)
+    }
+
+    /// Takes in what an epoch made.
+    pub fn take(&mut self, commit: &Commit) {
         for record in &commit.records {
             let headers = record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
             let (key, value) = (record.key.clone(), record.value.clone());
@@ -88,11 +112,11 @@ impl World {
             self.append(&task.node.journal(), task.partition, entry);
             self.stores.entry((task.node.name, task.partition)).or_default().apply(&task.changes);
         }
-        Ok(commit)
     }
 }
 
 /// The tasks that are halted, and why.
+#[must_use]
 pub fn halted(engine: &Engine) -> Vec<String> {
     let said = |(task, halted): (&dyn Task, Option<&str>)| {
         halted.map(|reason| format!("{}[{}]: {reason}", task.node().name, task.partition()))
