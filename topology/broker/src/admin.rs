@@ -2,7 +2,6 @@
 //! here: they are the modulus by which keys were placed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -18,8 +17,10 @@ use tributary_slot::MAX_AGE;
 use crate::submit::Context as Logging;
 use crate::{StartError, settings};
 
-/// How long a cluster may take to answer when it is first asked, and when it is for the last time.
-const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(8);
+/// How long a cluster may take to answer, each time that it is asked, in seconds. A broker that dies is told of as if it lived until
+/// it has been silent for nine, and may be the one that a client is sent to: who asks last is not.
+const BOUNDS: [u64; 4] = [2, 4, LONGEST, LONGEST];
+const LONGEST: u64 = 8;
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +221,7 @@ pub fn create_topics(
     let since = Instant::now();
     if failed.is_empty() {
         patiently(brokers, client, |admin, bound| {
-            while !known(admin, bound)? && since.elapsed() < *BOUNDS.end() {
+            while !known(admin, bound)? && since.elapsed() < Duration::from_secs(LONGEST) {
                 std::thread::sleep(Duration::from_millis(50));
             }
             Ok(())
@@ -229,24 +230,22 @@ pub fn create_topics(
     Ok(failed)
 }
 
-/// Asks again where there was no answer, each time as a new client with twice the time: the one before may have turned to a
+/// Asks again where there was no answer, each time as a new client, with more time: the one before may have turned to a
 /// broker that had just died, and a request that was sent to it waits for its answer as long as it may.
 fn patiently<T>(
     brokers: &str,
     client: &BTreeMap<String, String>,
     ask: impl Fn(&AdminClient<Logging>, Duration) -> Result<T, KafkaError>,
 ) -> Result<T, StartError> {
-    let mut bound = *BOUNDS.start();
-    loop {
+    let mut reason = String::new();
+    for bound in BOUNDS.map(Duration::from_secs) {
         match ask(&connect(brokers, client)?, bound) {
             Ok(answer) => return Ok(answer),
-            Err(error) if bound >= *BOUNDS.end() => {
-                return Err(StartError::Unreachable { brokers: brokers.to_owned(), reason: error.to_string() });
-            }
-            Err(error) => tracing::debug!("asked in vain: {error}"),
+            Err(error) => reason = error.to_string(),
         }
-        bound *= 2;
+        tracing::debug!("asked in vain: {reason}");
     }
+    Err(StartError::Unreachable { brokers: brokers.to_owned(), reason })
 }
 
 fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClient<Logging>, StartError> {
@@ -256,7 +255,7 @@ fn connect(brokers: &str, client: &BTreeMap<String, String>) -> Result<AdminClie
 
 fn bounded(bound: Duration) -> AdminOptions {
     // What the broker is given to do its work in, after which it says that it did not.
-    AdminOptions::new().request_timeout(Some(bound)).operation_timeout(Some(*BOUNDS.end()))
+    AdminOptions::new().request_timeout(Some(bound)).operation_timeout(Some(Duration::from_secs(LONGEST)))
 }
 
 /// Waits for a future on this thread: the one place where the library gives nothing else.
