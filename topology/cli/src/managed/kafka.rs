@@ -115,10 +115,11 @@ impl Kafka {
         let java = java::find(17)?;
         maven::dependencies(&format!("Apache Kafka {VERSION}"), POM, &options.jars)?;
         let classes = shared_classes(&java, &options.jars);
-        Self::start_with(options, java, &classes)
+        Self::start_with(options, java, [&classes, &classes])
     }
 
-    fn start_with(options: Options, java: PathBuf, classes: &[OsString]) -> Result<Self> {
+    /// Starts it with these arguments of the virtual machine, for formatting and for the broker.
+    fn start_with(options: Options, java: PathBuf, [format, run]: [&[OsString]; 2]) -> Result<Self> {
         let Options { jars, data, port, lifetime, settings, cluster_id } = options;
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let data = data.canonicalize()?;
@@ -137,9 +138,9 @@ impl Kafka {
         let set = settings.iter().map(|(key, value)| format!("{key}={value}"));
         std::fs::write(&properties, kept.map(str::to_owned).chain(set).collect::<Vec<_>>().join("\n"))?;
         let cluster_id = cluster_id.map_or_else(new_cluster_id, Ok)?;
-        let run = [classes, &["-cp".into(), class_path.into()]].concat();
-        format_storage(&java, &run, &data, &properties, &cluster_id)?;
-        let own = run.into_iter().chain(["kafka.Kafka".into(), properties.into()]);
+        let class_path = ["-cp".into(), class_path.into()];
+        format_storage(&java, &[format, &class_path].concat(), &data, &properties, &cluster_id)?;
+        let own = [run, &class_path, &["kafka.Kafka".into(), properties.into()]].concat();
         let program = Program {
             name: "Apache Kafka",
             path: java,
@@ -212,7 +213,8 @@ fn shared_classes(java: &Path, jars: &Path) -> Vec<OsString> {
         eprintln!("preparing Apache Kafka {VERSION} for quick starts (once)");
         if let Err(error) = archive_classes(java, jars, &archive) {
             tracing::warn!("Kafka's classes cannot be kept ready, its starts take longer: {error:#}");
-            let _ = File::create(&archive);
+            // Where another has left them meanwhile, a broker may have them in memory.
+            let _ = File::create_new(&archive);
         }
     }
     let made = archive.metadata().is_ok_and(|file| file.len() > 0);
@@ -223,7 +225,7 @@ fn archive_classes(java: &Path, jars: &Path, archive: &Path) -> Result<()> {
     let staging = Staging::beside(archive)?;
     let made = staging.folder().join("classes.jsa");
     let options = Options { jars: jars.into(), ..Options::new(staging.folder())?.lifetime(Lifetime::Minutes) };
-    let kafka = Kafka::start_with(options, java.to_owned(), &[classes_in("ArchiveClassesAtExit", &made)])?;
+    let kafka = Kafka::start_with(options, java.to_owned(), [&[], &[classes_in("ArchiveClassesAtExit", &made)]])?;
     kafka.stop();
     ensure!(made.exists(), "the virtual machine left none");
     Ok(std::fs::rename(made, archive)?)
