@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tributary_cli::load::plan::{Maker, Plan, Ready};
 use tributary_cli::wiring::Schemas;
 use tributary_flow::{Commit, Engine, Input, partition_of};
-use tributary_tests::memory::{NOW, PARTITIONS, World, halted, tasks};
+use tributary_tests::memory::{NOW, PARTITIONS, World, beginning, epoch, halted, run};
 
 /// That of the program itself.
 #[global_allocator]
@@ -27,14 +27,14 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(plan: &'a Plan, schemas: &'a Schemas) -> Self {
-        let (world, engine, maker) = (World::default(), Engine::new(tasks()), Maker::new(plan, schemas));
+        let ((world, engine), maker) = (beginning(), Maker::new(plan, schemas));
         let mut bench = Bench { world, engine, maker, paid: 0 };
         let opened: Vec<_> = (0..plan.accounts).map(|index| bench.maker.open(index, NOW)).collect();
         let funded: Vec<_> = (0..plan.accounts).map(|index| bench.maker.fund(index, NOW)).collect();
         let paid = bench.payments(BEFORE);
         for commands in [opened, funded, paid] {
             let inputs = bench.write(commands);
-            bench.world.epoch(&mut bench.engine, NOW, &inputs).expect("the epoch runs");
+            epoch(&mut bench.world, &mut bench.engine, NOW, &inputs).expect("the epoch runs");
         }
         bench
     }
@@ -62,7 +62,7 @@ impl<'a> Bench<'a> {
         let (took, records) = (since.elapsed(), commit.records.len());
         assert_eq!(halted(&self.engine), Vec::<String>::new());
         assert!(records > 10 * payments as usize, "a payment is more than {records} / {payments} records");
-        self.world.take(&commit);
+        self.world.commit(&commit);
         took
     }
 }
@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
 /// What is measured, and nothing else: whoever counts instructions counts between its beginning and its end.
 #[inline(never)]
 fn measured(world: &World, engine: &mut Engine, inputs: &[Input]) -> Commit {
-    world.run(engine, NOW, inputs).expect("the epoch runs")
+    run(world, engine, NOW, inputs).expect("the epoch runs")
 }
 
 fn saga(criterion: &mut Criterion) {

@@ -11,13 +11,13 @@ use tributary_flow::{Engine, Timestamp, replay};
 use crate::bytes::{commands, edited, edits};
 use crate::cases;
 use crate::records::untouched;
-use tributary_tests::memory::{NOW, World, halted, tasks};
+use tributary_tests::memory::{NOW, World, beginning, epoch, halted, tasks};
 
 /// After a small bank's day, twice over.
 fn day() -> &'static World {
     static DAY: OnceLock<World> = OnceLock::new();
     DAY.get_or_init(|| {
-        let (mut world, mut engine) = (World::default(), Engine::new(tasks()));
+        let (mut world, mut engine) = beginning();
         for now in [NOW, NOW.plus(60_000_000)] {
             busy(&mut world, &mut engine, now);
         }
@@ -30,9 +30,9 @@ fn day() -> &'static World {
 fn busy(world: &mut World, engine: &mut Engine, now: Timestamp) {
     for seed in commands() {
         let input = untouched(seed).write(world);
-        world.epoch(engine, now, &[input]).expect("an epoch");
+        epoch(world, engine, now, &[input]).expect("an epoch");
     }
-    world.epoch(engine, now, &[]).expect("an epoch");
+    epoch(world, engine, now, &[]).expect("an epoch");
 }
 
 proptest! {

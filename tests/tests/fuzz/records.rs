@@ -16,7 +16,7 @@ use tributary_schemas::transactions::TransactionEvent;
 
 use crate::bytes::{Edit, Seed, commands, edited, edits, facts};
 use crate::cases;
-use tributary_tests::memory::{NOW, PARTITIONS, World, halted, setup, tasks};
+use tributary_tests::memory::{NOW, PARTITIONS, World, beginning, epoch, halted, setup, tasks};
 
 /// A record that somebody writes.
 #[derive(Clone, Debug)]
@@ -106,15 +106,16 @@ fn counted(engine: &Engine, input: &Input) -> Counters {
 /// Applies records one by one, each with all that follows, the timers that come due in between, and what was sent on; and
 /// counts what became of them.
 fn run(written: &[Written]) -> Result<(World, [u64; 4]), TestCaseError> {
-    let (mut world, mut engine, mut now) = (World::default(), Engine::new(tasks()), NOW);
+    let ((mut world, mut engine), mut now) = (beginning(), NOW);
     let (mut all, mut was_halted) = ([0; 4], Vec::<String>::new());
     for written in written {
         now = now.plus(written.later);
-        world.epoch(&mut engine, now, &[]).map_err(TestCaseError::fail)?;
+        epoch(&mut world, &mut engine, now, &[]).map_err(TestCaseError::fail)?;
         let mut next = Some(written.write(&mut world));
         while let Some(input) = next.take() {
             let before = counted(&engine, &input);
-            let commit = world.epoch(&mut engine, now, std::slice::from_ref(&input)).map_err(TestCaseError::fail)?;
+            let commit =
+                epoch(&mut world, &mut engine, now, std::slice::from_ref(&input)).map_err(TestCaseError::fail)?;
             let shown = || {
                 let record = Logged { value: input.value.clone(), ..Logged::default() };
                 format!("{}[{}]@{} {:?}", input.topic.name, input.partition, input.offset, said(input.topic, &record))
@@ -202,10 +203,10 @@ fn a_fact_that_answers_an_id_with_a_zero_byte_is_a_dead_letter() {
         let (answers, correlation) = (answers.map(str::to_owned), correlation.to_owned());
         let mut value = framing::frame(setup().registry.id(seed.topic.schema));
         body.encode(&Header::Fact(FactHeader { answers, correlation, ..fact.clone() }), &mut value);
-        let (mut world, mut engine) = (World::default(), Engine::new(tasks()));
+        let (mut world, mut engine) = beginning();
         let key = body.key().as_bytes();
         let input = world.write(seed.topic, partition_of(key, PARTITIONS), Some(key.to_vec()), Some(value));
-        let commit = world.epoch(&mut engine, NOW, &[input]).expect("an epoch");
+        let commit = epoch(&mut world, &mut engine, NOW, &[input]).expect("an epoch");
         assert_eq!(halted(&engine), Vec::<String>::new());
         let found = commit.records.iter().filter(|record| record.target == Target::DeadLetters).count();
         assert_eq!(found, letters, "{commit:?}");

@@ -1,4 +1,7 @@
-//! Given / when / expect for processors: one key's steps over a state in memory, without envelopes, topics or a driver.
+//! Given / when / expect for processors: one key's steps over a state in memory, without envelopes, topics or a driver. And
+//! for whole engines a [`World`] in memory.
+
+mod world;
 
 use std::cell::RefCell;
 
@@ -7,6 +10,8 @@ use crate::processor::{Cx, Effects, Event, In, Out, Ports, Processor};
 use crate::reader::Reader;
 use crate::store::{MemoryStore, Overlaid};
 use crate::{CommandHeader, EventId, FactHeader, Header, Timestamp};
+
+pub use world::World;
 
 /// A processor with a state, a clock that the test sets, and one way to step.
 pub struct Bench<P: Processor> {

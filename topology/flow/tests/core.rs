@@ -5,12 +5,12 @@ mod toy;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toy::world::World;
+use toy::world::{Play as _, World};
 use toy::{COMMANDS, EVENTS, MIRRORED, command, engine, input};
 use tributary_flow::log::Follow;
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{
-    Commit, DEAD_LETTERS, Epoch, Header, Input, Log, Stores, Target, Timestamp, partition_of, reader,
+    Commit, DEAD_LETTERS, Epoch, Header, Input, Log, Logged, Stores, Target, Timestamp, partition_of, reader,
 };
 
 fn told(commit: &Commit) -> Vec<i64> {
@@ -288,7 +288,7 @@ fn headers_say_what_caused_and_what_is_answered() {
 fn whoever_follows_a_topic_is_given_what_has_come_and_that_once() {
     let mut world = World::new(2);
     for (partition, value) in [(0, "a"), (1, "b"), (0, "c")] {
-        world.append("t", partition, None, Some(value.as_bytes().to_vec()), Vec::new());
+        world.append("t", partition, Logged { value: Some(value.as_bytes().to_vec()), ..Logged::default() });
     }
     let mut reader = world.follow("t", vec![1, 0]).unwrap();
     let given = |reader: &mut dyn Follow| -> Vec<(u32, u64)> {

@@ -2,7 +2,7 @@
 
 mod toy;
 
-use toy::world::World;
+use toy::world::{Play as _, World};
 use toy::{COMMANDS, EVENTS, MIRRORED, command, engine, input, mended};
 use tributary_flow::time::SECOND;
 use tributary_flow::{Engine, Input, Log, Reader, Stores, partition_of};
