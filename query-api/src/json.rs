@@ -70,7 +70,8 @@ pub fn instant(at: Timestamp) -> String {
 /// A day as `YYYY-MM-DD`; the plain number where the calendar ends.
 #[must_use]
 pub fn day(day: Date) -> String {
-    let written = instant(Timestamp(i64::from(day.0) * DAY));
+    // Clients may name days that no timestamp reaches.
+    let written = instant(Timestamp(i64::from(day.0).saturating_mul(DAY)));
     written.split_once('T').map_or_else(|| day.0.to_string(), |(day, _)| day.to_owned())
 }
 
@@ -99,6 +100,12 @@ pub fn now() -> Timestamp {
 mod tests {
     use super::*;
     use tributary_schemas::transactions::CreateTransaction;
+
+    #[test]
+    fn a_day_that_is_in_no_calendar_is_a_number() {
+        let days = [0, 2_932_896, 106_751_992, i32::MAX, i32::MIN].map(|number| day(Date(number)));
+        assert_eq!(days, ["1970-01-01", "2932896", "106751992", "2147483647", "-2147483648"]);
+    }
 
     #[test]
     fn what_is_wrong_is_named_by_its_path() {

@@ -186,6 +186,9 @@ fn database(cache_bytes: usize) -> rocksdb::Options {
     // A tail that was cut while it was written is no acknowledged epoch. Anything else that does not check out is an error:
     // the default mode would silently drop every epoch after a flipped bit.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // Without this a file of it that is missing, or shorter than it was, is passed over, and the log and the state lose
+    // different things. The newest is not told of: nothing knows yet where it ends.
+    options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     options.set_db_write_buffer_size(cache_bytes / 4);
     options.set_max_total_wal_size(128 << 20);

@@ -3,7 +3,7 @@
 mod toy;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -208,6 +208,44 @@ fn a_view_that_is_new_reads_the_log_from_its_beginning() {
     assert!(
         matches!(Embedded::open(&options, &|partition| toy::tasks(partition, 2)), Err(OpenError::NotAView(name)) if name == "wallet")
     );
+}
+
+/// The files of the write-ahead log, the oldest first.
+fn ahead(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_file_of_the_write_ahead_log_that_is_gone_or_cut_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { cache_bytes: 1 << 20, ..options(dir.path(), 1) };
+    let platform = open(&options);
+    let mut paid = 0;
+    while ahead(dir.path()).len() < 2 {
+        assert!(paid < 200_000, "the log is never switched");
+        pay(&platform, paid..paid + 500);
+        paid += 500;
+    }
+    pay(&platform, paid..paid + 1); // What is written next makes the older one's end known.
+    drop(platform);
+    let oldest = ahead(dir.path()).remove(0);
+    let whole = std::fs::read(&oldest).unwrap();
+    for left in [None, Some(0), Some(whole.len() / 2)] {
+        std::fs::remove_file(&oldest).unwrap();
+        if let Some(left) = left {
+            std::fs::write(&oldest, &whole[..left]).unwrap();
+        }
+        for error in [Embedded::open(&options, &|_| Vec::new()).err(), EmbeddedReader::open(dir.path()).err()] {
+            let error = error.expect("refused");
+            assert!(matches!(error, OpenError::Corrupt { .. }), "{left:?}: {error}");
+        }
+        std::fs::write(&oldest, &whole).unwrap();
+    }
+    drop(open(&options));
+    replays(dir.path());
 }
 
 #[test]
