@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use toy::{ORDERS, PAID, tally, wallet};
+use toy::{ORDERS, PAID, ahead, tally, wallet};
 use tributary_embedded::{Embedded, EmbeddedReader, OpenError, Options};
 use tributary_flow::log::{Log, LogError, visit};
 use tributary_flow::platform::SubmitError;
@@ -147,8 +147,7 @@ fn killed() -> (tempfile::TempDir, PathBuf, u64) {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(acknowledged, 2_000);
-    let files = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
-    let log = files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap();
+    let log = ahead(dir.path()).pop().unwrap();
     let records = |log: &dyn Log| (0..PARTITIONS).map(|partition| log.range(ORDERS.name, partition).unwrap().end).sum();
     let kept = records(&EmbeddedReader::open(dir.path()).unwrap());
     (dir, log, kept)

@@ -3,12 +3,12 @@
 mod toy;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use toy::{CREDITS, ORDERS, PAID, tally, wallet};
+use toy::{CREDITS, ORDERS, PAID, ahead, tally, wallet};
 use tributary_embedded::{Embedded, EmbeddedReader, OpenError, Options};
 use tributary_flow::log::{Log, visit};
 use tributary_flow::platform::SubmitError;
@@ -208,14 +208,6 @@ fn a_view_that_is_new_reads_the_log_from_its_beginning() {
     assert!(
         matches!(Embedded::open(&options, &|partition| toy::tasks(partition, 2)), Err(OpenError::NotAView(name)) if name == "wallet")
     );
-}
-
-/// The files of the write-ahead log, the oldest first.
-fn ahead(dir: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
-    files.sort();
-    files
 }
 
 #[test]

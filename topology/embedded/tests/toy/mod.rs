@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tributary_flow::processor::{Identity, Refusal};
@@ -11,6 +12,14 @@ use tributary_flow::{
     Body, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Page, Processor, ProcessorTask,
     Reader, Registry, Setup, State, Store, Task, Timestamp, node, topics,
 };
+
+/// The files of a database's write-ahead log, the oldest first.
+pub fn ahead(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    files.sort();
+    files
+}
 
 /// `pay`; `later`: a payment of 1 after so many microseconds; `cancel`: no such payment; `panic`: a bug, until it is fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
