@@ -183,8 +183,8 @@ fn database(cache_bytes: usize) -> rocksdb::Options {
     let mut options = rocksdb::Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    // A tail that was cut while it was written is no acknowledged epoch. Anything else that does not check out is an error:
-    // the default mode would silently drop every epoch after a flipped bit.
+    // A tail that was cut while it was written is no acknowledged epoch. A record that does not check out is an error, behind which
+    // the default mode would silently drop every epoch; one whose length or type is changed may pass for such a tail.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // Without this a file of it that is missing, or shorter than it was, is passed over, and the log and the state lose
     // different things. The newest is not told of: nothing knows yet where it ends.
