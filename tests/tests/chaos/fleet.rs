@@ -121,25 +121,22 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until every partition is run by someone, nothing is left to do, and no task is halted.
+    /// Waits until every process runs, one that ended by itself started again, every partition is run by someone, nothing is left
+    /// to do, and no task is halted.
     pub fn rest(&mut self, partitions: usize, bound: Duration) -> Result<()> {
-        self.settle(partitions, 0, bound)
+        self.wait(bound, |health| {
+            health.len() == PROCESSES && are_there(health, partitions, |task| runs(task) && near(&task["lag"], 0))
+        })
     }
 
     /// Waits until every task runs somewhere, none is halted, and none is further behind than so many records.
     pub fn settle(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
-        self.wait(bound, |health| {
-            let runs = |task: &Value| task["restoring"] == false && near(&task["lag"], lag);
-            are_there(health, partitions, runs)
-        })
+        self.wait(bound, |health| are_there(health, partitions, |task| runs(task) && near(&task["lag"], lag)))
     }
 
     /// Waits until every task runs somewhere and none is further behind, views apart whose stores are restored while others pay.
     pub fn pay(&mut self, partitions: usize, lag: u64, bound: Duration) -> Result<()> {
-        self.wait(bound, |health| {
-            let runs = |task: &Value| task["restoring"] == true || near(&task["lag"], lag);
-            are_there(health, partitions, runs)
-        })
+        self.wait(bound, |health| are_there(health, partitions, |task| !runs(task) || near(&task["lag"], lag)))
     }
 
     /// Waits until every process keeps what others run ready, but for so many records.
@@ -191,6 +188,11 @@ fn are_there(health: &[Value], partitions: usize, wanted: impl Fn(&Value) -> boo
     let tasks: Vec<_> = health.iter().filter_map(|health| health["tasks"].as_array()).flatten().collect();
     let all = tasks.len() == partitions * tributary_graph::NODES.len();
     all && tasks.iter().all(|task| task["halted"].is_null() && wanted(task))
+}
+
+/// Whether a task's store is whole, so that it can run.
+fn runs(task: &Value) -> bool {
+    task["restoring"] == false
 }
 
 fn near(lag: &Value, most: u64) -> bool {
