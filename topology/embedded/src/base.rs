@@ -3,13 +3,18 @@
 //! Memory is bounded: one block cache for everything, one budget for write buffers, and a cap on the write-ahead log, which
 //! is also what a restart after a crash has to read.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, ErrorKind, WriteBatch, WriteOptions,
 };
 use thiserror::Error;
+
+use crate::ahead::{self, Acknowledged};
+use crate::shared::locked;
 
 const LOG: &str = "log";
 const STATE: &str = "state";
@@ -90,6 +95,8 @@ impl OpenError {
 pub(crate) struct Base {
     pub db: DB,
     pub partitions: u32,
+    /// Of one that may be written.
+    acknowledged: Option<Mutex<Acknowledged>>,
 }
 
 impl Base {
@@ -98,12 +105,18 @@ impl Base {
         if partitions == 0 {
             return Err(OpenError::NoPartitions);
         }
-        std::fs::create_dir_all(dir)
-            .map_err(|error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() })?;
+        let io = |error: io::Error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() };
+        if dir.exists() && !dir.is_dir() {
+            let reason = "it is a file: name a folder, or one that is not there yet".to_owned();
+            return Err(OpenError::Io { dir: dir.to_owned(), reason });
+        }
+        std::fs::create_dir_all(dir).map_err(io)?;
+        ahead::check(dir)?;
         let cache = Cache::new_lru_cache(cache_bytes);
         let db = DB::open_cf_descriptors(&database(cache_bytes), dir, families(&cache))
             .map_err(|error| OpenError::of(dir, &error))?;
-        let mut base = Base { db, partitions };
+        let acknowledged = Some(Mutex::new(Acknowledged::open(dir).map_err(io)?));
+        let mut base = Base { db, partitions, acknowledged };
         match base.number(dir, PARTITIONS)? {
             Some(stored) => base.check(dir, stored)?,
             None => base.found(dir)?,
@@ -113,6 +126,7 @@ impl Base {
 
     /// Opens it to read, as it is now, beside whoever writes. Files may vanish under the opening, which is then tried again.
     pub fn open_to_read(dir: &Path) -> Result<Self, OpenError> {
+        ahead::check(dir)?;
         if !dir.join("CURRENT").exists() {
             return Err(OpenError::Absent(dir.to_owned()));
         }
@@ -126,7 +140,7 @@ impl Base {
             opened = open();
         }
         let db = opened.map_err(|error| OpenError::of(dir, &error))?;
-        let mut base = Base { db, partitions: 0 };
+        let mut base = Base { db, partitions: 0, acknowledged: None };
         let Some(stored) = base.number(dir, PARTITIONS)? else { return Err(OpenError::Absent(dir.to_owned())) };
         base.partitions = stored;
         base.check(dir, stored)?;
@@ -149,7 +163,7 @@ impl Base {
         let mut batch = WriteBatch::default();
         batch.put_cf(self.family(META), FORMAT, FORMAT_NOW.to_be_bytes());
         batch.put_cf(self.family(META), PARTITIONS, self.partitions.to_be_bytes());
-        self.write(batch).map_err(|error| OpenError::of(dir, &error))
+        self.write(batch).map_err(|error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() })
     }
 
     fn number(&self, dir: &Path, row: &[u8]) -> Result<Option<u32>, OpenError> {
@@ -172,10 +186,12 @@ impl Base {
     }
 
     /// All of `batch` or nothing, and on the disk when this returns.
-    pub fn write(&self, batch: WriteBatch) -> Result<(), rocksdb::Error> {
+    pub fn write(&self, batch: WriteBatch) -> io::Result<()> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options)
+        self.db.write_opt(batch, &options).map_err(io::Error::other)?;
+        let acknowledged = self.acknowledged.as_ref().expect("invariant: what is opened to be read is not written");
+        locked(acknowledged).advance()
     }
 }
 
@@ -183,11 +199,11 @@ fn database(cache_bytes: usize) -> rocksdb::Options {
     let mut options = rocksdb::Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    // A tail that was cut while it was written is no acknowledged epoch. A record that does not check out is an error, behind which
-    // the default mode would silently drop every epoch; one whose length or type is changed may pass for such a tail.
+    // A tail that was cut while it was written is no acknowledged epoch, and `ahead` has seen that it is one. A record in front of
+    // it that does not check out is an error, behind which the default mode would silently drop every epoch.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // Without this a file of it that is missing, or shorter than it was, is passed over, and the log and the state lose
-    // different things. The newest is not told of: nothing knows yet where it ends.
+    // different things. The newest is not told of, for nothing in it knows where it ends: that is what `ahead` keeps.
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     options.set_db_write_buffer_size(cache_bytes / 4);

@@ -11,6 +11,7 @@
 //!
 //! Deliberately absent: replication, retention (facts are kept), and async.
 
+mod ahead;
 mod base;
 mod log;
 mod options;
@@ -193,7 +194,7 @@ fn supervise(shared: &Shared, runner: Runner, waiting: &Receiver<Message>) {
 }
 
 /// Drops a view's state and journal. Both begin anew when the view reads the log again, so that they still agree.
-fn clear_view(base: &Base, node: &Node) -> Result<(), rocksdb::Error> {
+fn clear_view(base: &Base, node: &Node) -> std::io::Result<()> {
     let mut batch = WriteBatch::default();
     for (family, prefix) in [(base.state(), node.name.to_owned()), (base.log(), node.journal())] {
         let prefix = state::of_node(&prefix);

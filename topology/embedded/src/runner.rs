@@ -38,8 +38,8 @@ impl From<LogError> for Failed {
     }
 }
 
-impl From<rocksdb::Error> for Failed {
-    fn from(error: rocksdb::Error) -> Self {
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
         Failed(format!(
             "the database cannot be written: {error}; nothing that was acknowledged is lost, mend it and restart"
         ))
