@@ -229,7 +229,9 @@ fn unknown_topic(name: &str) -> Problem {
 pub(crate) fn object(json: Value) -> Result<Map<String, Value>, Problem> {
     match json {
         Value::Object(fields) => Ok(fields),
-        other => Err(Problem::bad_request("invalid_field", "", format!("expected an object, not {other}"))),
+        other => {
+            Err(Problem::bad_request("invalid_field", "", format!("expected an object, not {}", json::kind(&other))))
+        }
     }
 }
 
@@ -237,7 +239,9 @@ fn string(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>,
     match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Problem::bad_request("invalid_field", name, format!("expected a string, not {other}"))),
+        Some(other) => {
+            Err(Problem::bad_request("invalid_field", name, format!("expected a string, not {}", json::kind(&other))))
+        }
     }
 }
 

@@ -1,21 +1,108 @@
 //! How values cross the edge: JSON in, read strictly and with the path of what is wrong; amounts, times and days out.
 
+use std::fmt;
 use std::str::FromStr;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 use tributary_flow::{Date, Timestamp, time::DAY};
 use tributary_schemas::{Amount, Currency};
 
 use crate::problem::Problem;
 
-/// JSON text as a value.
+/// JSON text as a value, in which no object has a field twice: which of the two is meant is not ours to guess.
 ///
 /// # Errors
-/// Says where the text stops being JSON.
+/// Says where the text stops being such JSON.
+pub fn strict(text: &[u8]) -> serde_json::Result<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Strict.deserialize(&mut reader)?;
+    reader.end().map(|()| value)
+}
+
+/// The body of a request as a value.
+///
+/// # Errors
+/// Says where the text stops being JSON: see [`strict`].
 pub fn text(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad_request("malformed_json", "", format!("the body is not JSON: {error}")))
+    strict(bytes).map_err(|error| Problem::bad_request("malformed_json", "", format!("the body is not JSON: {error}")))
+}
+
+/// What kind of thing a value is, for the words of a refusal: it may be a megabyte.
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Reads a value and refuses a field that is there twice.
+#[derive(Clone, Copy)]
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(truth.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the field {name:?} is there twice")));
+            }
+            let value = fields.next_value_seed(self)?;
+            object.insert(name, value);
+        }
+        Ok(object.into())
+    }
 }
 
 /// A record's fields as the record; a field it does not have is refused by name.
@@ -135,6 +222,21 @@ mod tests {
         }
         let whole = with(&leg(r#"{"amount":12,"currency":"EUR"}"#), "");
         assert!(text(whole.as_bytes()).and_then(record::<CreateTransaction>).is_ok(), "a whole number is exact");
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_refused_wherever_it_is() {
+        let same = r#"{"a":null,"b":[true,-1,18446744073709551615,1.5,"\u00e9",{"a":{}}]}"#;
+        assert_eq!(text(same.as_bytes()).ok(), serde_json::from_str(same).ok());
+        for twice in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"c":2,"\u0061":1}}]"#] {
+            let problem = text(twice.as_bytes()).expect_err(twice);
+            assert_eq!(problem.document().code, "malformed_json");
+            assert!(
+                problem.document().detail.contains(r#"the field "a" is there twice at line 1 column"#),
+                "{problem}"
+            );
+        }
+        assert!(text(b"{} {}").is_err(), "two values");
     }
 
     #[test]

@@ -158,9 +158,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let is_json = kind.is_empty() || kind.split(';').next().is_some_and(|kind| kind.trim_end().ends_with("json"));
-        let kind = kind.to_owned();
+        let [kind, encoding] = [header::CONTENT_TYPE, header::CONTENT_ENCODING].map(|name| {
+            request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        });
+        let mut parts = kind.split(';').map(str::trim);
+        let is_json = kind.is_empty() || parts.next().is_some_and(|kind| kind.ends_with("json"));
+        let charset = parts.find_map(|part| part.to_ascii_lowercase().strip_prefix("charset=").map(str::to_owned));
+        let is_plain = charset.is_none_or(|charset| ["utf-8", "utf8"].contains(&charset.trim_matches('"')))
+            && ["", "identity"].contains(&encoding.as_str());
         let bytes = axum::body::Bytes::from_request(request, state).await.map_err(too_large)?;
         if bytes.is_empty() {
             return Ok(Body(None));
@@ -169,6 +174,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             // Also keeps other sites' forms out: a browser sends them here without asking.
             let detail = format!("the body is {kind}; send it with content-type: application/json");
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+        }
+        if !is_plain {
+            let detail = format!("the body is {kind} {encoding}; send it in UTF-8, and neither packed nor encoded");
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", detail));
         }
         json::text(&bytes).map(|value| Body(Some(value)))
     }
@@ -182,9 +191,14 @@ fn too_large(rejection: BytesRejection) -> Problem {
     Problem::bad_request("unreadable_body", "", rejection.body_text())
 }
 
-/// A header as text of at most `most` characters, which is what its command may carry; nothing where it is absent.
+/// A header as text of at most `most` characters, which is what its command may carry; nothing where it is absent. Of two
+/// it is not ours to guess which is meant.
 pub(crate) fn text_header(headers: &HeaderMap, name: &str, most: usize) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_request("invalid_field", name, "the header is there twice"));
+    }
     match value.to_str() {
         Ok(text) if (1..=most).contains(&text.len()) => Ok(Some(text.to_owned())),
         _ => {

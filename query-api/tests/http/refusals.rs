@@ -151,6 +151,12 @@ fn bodies_that_are_no_json_are_refused_at_the_edge() {
     let json = [("content-type", "application/json")];
     refused(house.post_text("/accounts", &json, "{\"account_id\":"), 400, "malformed_json", None);
     refused(house.post_text("/accounts", &[("content-type", "text/plain")], "{}"), 415, "not_json", None);
+    let latin = [("content-type", "application/json; charset=ISO-8859-1")];
+    refused(house.post_text("/accounts", &latin, "{}"), 415, "encoded", None);
+    refused(house.post_text("/accounts", &[json[0], ("content-encoding", "gzip")], "{}"), 415, "encoded", None);
+    let utf8 = [("content-type", "application/json; charset=\"UTF-8\""), ("content-encoding", "identity")];
+    refused(house.post_text("/accounts", &utf8, "{}"), 400, "missing_field", Some("account_id"));
+    refused(house.post_text("/accounts", &json, r#"{"kind":"ASSET","kind":"LIABILITY"}"#), 400, "malformed_json", None);
     let large = format!("\"{}\"", "x".repeat(1_100_000));
     refused(house.post_text("/accounts", &json, &large), 413, "too_large", None);
     let many = json!(vec![json!({}); 1_001]);
@@ -159,6 +165,12 @@ fn bodies_that_are_no_json_are_refused_at_the_edge() {
     let account = json!({"account_id": "x", "kind": "ASSET", "currency": "EUR"});
     refused(
         house.post("/accounts", &[("Idempotency-Key", &key)], &account),
+        400,
+        "invalid_field",
+        Some("idempotency-key"),
+    );
+    refused(
+        house.post("/accounts", &[("Idempotency-Key", "k1"), ("Idempotency-Key", "k2")], &account),
         400,
         "invalid_field",
         Some("idempotency-key"),

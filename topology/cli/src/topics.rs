@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tributary_flow::DEAD_LETTERS;
 use tributary_flow::log::{self, Log, LogError, Logged};
 use tributary_query_api::command::{self, Command};
+use tributary_query_api::json::strict;
 
 use crate::config::Config;
 use crate::decode::{self, Decoder, header_json};
@@ -151,7 +152,7 @@ pub fn produce(config: &Config, topic: &str, file: &Path) -> Result<()> {
 
 /// A line as a command that the API will take, or why it is none.
 fn read_command(topic: &str, line: &[u8]) -> Result<Value, String> {
-    let json: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    let json = strict(line).map_err(|error| format!("not JSON: {error}"))?;
     if json.get("id").and_then(Value::as_str).is_none() {
         return Err("id: every command needs one, so that sending the file twice changes nothing".into());
     }
