@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The settings as flags; each also has an environment variable, `TRIBUTARY_` and its name in capitals, and a key of the
 /// same name in the file.
 #[derive(Args, Clone, Debug, Default, Serialize)]
+#[command(next_help_heading = "Settings of every command")]
 pub struct Flags {
     /// A TOML file with settings.
     #[arg(long, global = true, value_name = "FILE")]

@@ -68,6 +68,9 @@ enum Command {
         command: topology::TopologyCommand,
     },
     /// Send the commands of a JSONL file to a topic, through a running API.
+    #[command(after_help = "\
+Example:  echo '{\"id\":\"o1\",\"body\":{\"type\":\"OpenAccount\",\"account_id\":\"bob\",\"kind\":\"LIABILITY\",\"currency\":\"EUR\"}}' > open.jsonl
+          tributary produce accounts.commands.v1 --file open.jsonl")]
     Produce {
         /// A topic of commands, as accounts.commands.v1.
         topic: String,
@@ -76,6 +79,9 @@ enum Command {
         file: PathBuf,
     },
     /// Send generated payments and measure from command to outcome.
+    #[command(after_help = "\
+Examples:  tributary --data load-data load --payments 20000 --accounts 100
+           tributary --brokers kafka:9092 load --payments 20000 --rate 500 --run monday   (beside a running `up`)")]
     Load(load::Plan),
     /// Recompute a node's decisions from its journal and compare them byte for byte.
     Replay {
@@ -125,6 +131,9 @@ enum NodeCommand {
 #[derive(Subcommand, Debug)]
 enum TopicCommand {
     /// Print records, decoded, as JSON lines.
+    #[command(after_help = "\
+Examples:  tributary topic tail transactions.events.v1 --last 5
+           tributary --brokers kafka:9092 topic tail tributary.dlq.v1 --follow")]
     Tail {
         /// A topic of the graph, or tributary.dlq.v1.
         topic: String,
