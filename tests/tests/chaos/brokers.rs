@@ -173,6 +173,9 @@ fn settings(ports: &[Ports], broker: usize) -> BTreeMap<String, String> {
         let (replicas, insync) = (ports.len().to_string(), (ports.len() - 1).to_string());
         settings.extend(set(&[
             ("default.replication.factor", replicas.clone()),
+            // How soon the partitions of a broker that was killed are given to others.
+            ("broker.session.timeout.ms", "3000".into()),
+            ("broker.heartbeat.interval.ms", "1000".into()),
             ("min.insync.replicas", insync.clone()),
             ("offsets.topic.replication.factor", replicas.clone()),
             ("transaction.state.log.replication.factor", replicas),
