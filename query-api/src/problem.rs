@@ -8,6 +8,9 @@ use serde::Serialize;
 use tributary_schemas::Reason;
 use utoipa::ToSchema;
 
+/// Most characters of a text.
+const LONGEST: usize = 2_000;
+
 /// A problem document, `application/problem+json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -78,7 +81,7 @@ impl Problem {
             r#type: format!("urn:tributary:problem:{code}"),
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: short(detail.into()),
             code: code.to_owned(),
             ..Document::default()
         }))
@@ -135,7 +138,7 @@ impl Problem {
     /// The same problem, at the field `field`.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
-        let field = field.into();
+        let field = short(field.into());
         self.0.field = (!field.is_empty()).then_some(field);
         self
     }
@@ -175,6 +178,15 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
+}
+
+/// A text as it is, or its begin: it may quote a megabyte of what a client wrote.
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn in_words(reason: &ReasonAnswer) -> String {

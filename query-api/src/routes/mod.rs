@@ -158,29 +158,41 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let [kind, encoding] = [header::CONTENT_TYPE, header::CONTENT_ENCODING].map(|name| {
-            request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-        });
-        let mut parts = kind.split(';').map(str::trim);
-        let is_json = kind.is_empty() || parts.next().is_some_and(|kind| kind.ends_with("json"));
-        let charset = parts.find_map(|part| part.to_ascii_lowercase().strip_prefix("charset=").map(str::to_owned));
-        let is_plain = charset.is_none_or(|charset| ["utf-8", "utf8"].contains(&charset.trim_matches('"')))
-            && ["", "identity"].contains(&encoding.as_str());
+        let read = as_it_is(request.headers());
         let bytes = axum::body::Bytes::from_request(request, state).await.map_err(too_large)?;
         if bytes.is_empty() {
             return Ok(Body(None));
         }
-        if !is_json {
-            // Also keeps other sites' forms out: a browser sends them here without asking.
-            let detail = format!("the body is {kind}; send it with content-type: application/json");
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
-        }
-        if !is_plain {
-            let detail = format!("the body is {kind} {encoding}; send it in UTF-8, and neither packed nor encoded");
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", detail));
-        }
+        read?;
         json::text(&bytes).map(|value| Body(Some(value)))
     }
+}
+
+/// That the body is JSON in UTF-8, as it is: nothing that the headers say of it is passed over.
+fn as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
+    let said =
+        |name| headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
+    let kinds: Vec<_> = said(header::CONTENT_TYPE).collect();
+    let (kind, parameters) = match kinds.as_slice() {
+        [] => ("application/json", ""),
+        [kind] => kind.split_once(';').unwrap_or((kind, "")),
+        _ => ("more than one thing", ""),
+    };
+    let is_json = ["application/json", "text/json"].contains(&kind.trim()) || kind.trim().ends_with("+json");
+    if !is_json {
+        // Also keeps other sites' forms out: a browser sends them here without asking.
+        let detail = format!("the body is {kind}; send it with content-type: application/json");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+    }
+    let charset =
+        |part: &str| Some(part.split_once('=').filter(|(name, _)| name.trim() == "charset")?.1.trim().to_owned());
+    let mut charsets = parameters.split(';').filter_map(charset);
+    let is_utf8 = charsets.all(|charset| ["utf-8", "utf8", "us-ascii"].contains(&charset.trim_matches('"')));
+    if !is_utf8 || said(header::CONTENT_ENCODING).any(|encoding| encoding != "identity") {
+        let detail = "the headers say that the body is packed, or not in UTF-8: send it as it is, in UTF-8";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", detail));
+    }
+    Ok(())
 }
 
 fn too_large(rejection: BytesRejection) -> Problem {
@@ -197,7 +209,7 @@ pub(crate) fn text_header(headers: &HeaderMap, name: &str, most: usize) -> Resul
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::bad_request("invalid_field", name, "the header is there twice"));
+        return Err(Problem::bad_request("invalid_field", name, "the header is there twice: send it once"));
     }
     match value.to_str() {
         Ok(text) if (1..=most).contains(&text.len()) => Ok(Some(text.to_owned())),

@@ -151,11 +151,21 @@ fn bodies_that_are_no_json_are_refused_at_the_edge() {
     let json = [("content-type", "application/json")];
     refused(house.post_text("/accounts", &json, "{\"account_id\":"), 400, "malformed_json", None);
     refused(house.post_text("/accounts", &[("content-type", "text/plain")], "{}"), 415, "not_json", None);
-    let latin = [("content-type", "application/json; charset=ISO-8859-1")];
-    refused(house.post_text("/accounts", &latin, "{}"), 415, "encoded", None);
-    refused(house.post_text("/accounts", &[json[0], ("content-encoding", "gzip")], "{}"), 415, "encoded", None);
-    let utf8 = [("content-type", "application/json; charset=\"UTF-8\""), ("content-encoding", "identity")];
-    refused(house.post_text("/accounts", &utf8, "{}"), 400, "missing_field", Some("account_id"));
+    for headers in [
+        &[("content-type", "application/json; charset=ISO-8859-1")][..],
+        &[("content-type", "application/json; charset=utf-8; charset = utf-16")],
+        &[json[0], ("content-encoding", "gzip")],
+        &[json[0], ("content-encoding", "identity"), ("content-encoding", "gzip")],
+    ] {
+        refused(house.post_text("/accounts", headers, "{}"), 415, "encoded", None);
+    }
+    for headers in [&[("content-type", "text/notjson")][..], &[json[0], ("content-type", "text/plain")]] {
+        refused(house.post_text("/accounts", headers, "{}"), 415, "not_json", None);
+    }
+    let plain = [("content-type", "Application/JSON; charset=\"UTF-8\""), ("content-encoding", "Identity")];
+    refused(house.post_text("/accounts", &plain, "{}"), 400, "missing_field", Some("account_id"));
+    let long = house.post_text("/accounts", &json, &format!(r#"{{"{}":1}}"#, "x".repeat(400_000)));
+    assert!(long.is(400).to_string().len() < 10_000);
     refused(house.post_text("/accounts", &json, r#"{"kind":"ASSET","kind":"LIABILITY"}"#), 400, "malformed_json", None);
     let large = format!("\"{}\"", "x".repeat(1_100_000));
     refused(house.post_text("/accounts", &json, &large), 413, "too_large", None);

@@ -69,8 +69,9 @@ enum Command {
     },
     /// Send the commands of a JSONL file to a topic, through a running API.
     #[command(after_help = "\
-Example:  echo '{\"id\":\"o1\",\"body\":{\"type\":\"OpenAccount\",\"account_id\":\"bob\",\"kind\":\"LIABILITY\",\"currency\":\"EUR\"}}' > open.jsonl
-          tributary produce accounts.commands.v1 --file open.jsonl")]
+Example:  tributary produce accounts.commands.v1 --file open.jsonl
+where a line of open.jsonl is
+{\"id\":\"o1\",\"body\":{\"type\":\"OpenAccount\",\"account_id\":\"bob\",\"kind\":\"LIABILITY\",\"currency\":\"EUR\"}}")]
     Produce {
         /// A topic of commands, as accounts.commands.v1.
         topic: String,

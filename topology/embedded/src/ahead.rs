@@ -7,7 +7,7 @@
 //! and have its checksums, or the folder is refused as it is. Behind it lies only what nobody was told of.
 //!
 //! The mark is written after each epoch is on the disk and before anybody hears of it, and is not synced itself: it may fall
-//! behind when the power goes, and then vouches for less, but it is never ahead.
+//! behind when the power goes, and then vouches for less, but it is never ahead of the log.
 //!
 //! Deliberately absent: what the records hold, which is RocksDB's own to read; and files of the log before this one in the
 //! manifest that are gone, which RocksDB misses by itself.
@@ -27,6 +27,8 @@ use crate::base::OpenError;
 
 /// The mark's file.
 const MARK: &str = "ACKNOWLEDGED";
+/// The same until it has its bytes.
+const MARK_TO_BE: &str = "ACKNOWLEDGED.new";
 const MARK_BYTES: usize = 36;
 /// The file that names the manifest.
 const CURRENT: &str = "CURRENT";
@@ -124,13 +126,14 @@ impl Acknowledged {
     /// # Errors
     /// The mark cannot be written.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        let mark = File::options().create(true).truncate(false).write(true).open(dir.join(MARK))?;
         let (number, path) = manifest(dir)?;
         let (log, manifest) = (newest(dir)?, Noted::of(number, &path)?);
+        // By a name of its own until it is whole: one that ends here must leave a mark that can be read, or none.
+        let mark = File::create(dir.join(MARK_TO_BE))?;
         let acknowledged = Acknowledged { dir: dir.to_owned(), mark, log, manifest };
         acknowledged.write()?;
-        // Once, so that it has its length: from now on it is written over in place.
         acknowledged.mark.sync_all()?;
+        std::fs::rename(dir.join(MARK_TO_BE), dir.join(MARK))?;
         Ok(acknowledged)
     }
 
@@ -169,14 +172,20 @@ pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
     };
     let mut found = Vec::new();
     if let Some(mark) = mark {
-        let (number, path) = match manifest(dir) {
-            Err(error) => {
-                return Err(corrupt(format!("there was a database here, and its {CURRENT} cannot be read: {error}")));
-            }
-            Ok(manifest) => manifest,
+        let named = || {
+            let named = manifest(dir);
+            named.map_err(|error| {
+                corrupt(format!("there was a database here, and its {CURRENT} cannot be read: {error}"))
+            })
         };
-        if !path.exists() {
-            return Err(corrupt(format!("{} is gone", path.display())));
+        let (mut number, mut path) = named()?;
+        // Whoever opens it meanwhile names another, and then deletes this one.
+        while !path.exists() {
+            let gone = path;
+            (number, path) = named()?;
+            if path == gone {
+                return Err(corrupt(format!("{} is gone", path.display())));
+            }
         }
         found.push((path, if number == mark.manifest.number { mark.manifest.length } else { 0 }));
         // One that is gone by right was followed by another before.

@@ -63,7 +63,7 @@ pub enum OpenError {
     #[error("{0} is not a view of this process: only a view can be cleared and filled again")]
     NotAView(String),
     /// A file does not hold what was written. Nothing was dropped to get round it.
-    #[error("{}: {reason}; nothing was changed: restore the folder from a copy", .dir.display())]
+    #[error("{}: {reason}; nothing was changed: stop whatever runs on the folder, and put back a copy of the whole", .dir.display())]
     Corrupt {
         /// The folder.
         dir: PathBuf,
@@ -139,7 +139,11 @@ impl Base {
             }
             opened = open();
         }
-        let db = opened.map_err(|error| OpenError::of(dir, &error))?;
+        let db = opened.map_err(|error| match error.to_string() {
+            // A first start that was broken off.
+            said if said.contains("Column family not found") => OpenError::Absent(dir.to_owned()),
+            _ => OpenError::of(dir, &error),
+        })?;
         let mut base = Base { db, partitions: 0, acknowledged: None };
         let Some(stored) = base.number(dir, PARTITIONS)? else { return Err(OpenError::Absent(dir.to_owned())) };
         base.partitions = stored;

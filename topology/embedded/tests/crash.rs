@@ -190,6 +190,24 @@ fn whatever_is_changed_in_what_was_acknowledged_is_refused_and_nothing_is_droppe
     assert_eq!(left, kept);
 }
 
+#[test]
+fn a_start_that_ends_while_it_makes_its_mark_leaves_a_folder_that_starts() {
+    let (dir, _, kept) = killed();
+    for mark in [None, Some(fs::read(dir.path().join("ACKNOWLEDGED")).unwrap())] {
+        fs::write(dir.path().join("ACKNOWLEDGED.new"), "").unwrap();
+        match mark {
+            Some(mark) => fs::write(dir.path().join("ACKNOWLEDGED"), mark).unwrap(),
+            None => fs::remove_file(dir.path().join("ACKNOWLEDGED")).unwrap(),
+        }
+        let reader = EmbeddedReader::open(dir.path()).unwrap();
+        let left: u64 = (0..PARTITIONS).map(|partition| reader.range(ORDERS.name, partition).unwrap().end).sum();
+        assert_eq!(left, kept);
+    }
+    drop(open(dir.path()).unwrap());
+    assert!(!dir.path().join("ACKNOWLEDGED.new").exists());
+    drop(open(dir.path()).unwrap());
+}
+
 /// A file with this in it is refused, whoever opens the folder, and the folder stays as it is. Then the file is as it was.
 fn is_refused(dir: &Path, path: &Path, what: &str, bytes: Option<Vec<u8>>) {
     let whole = fs::read(path).unwrap();
