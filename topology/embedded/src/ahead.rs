@@ -31,7 +31,7 @@ const MARK: &str = "ACKNOWLEDGED";
 const MARK_TO_BE: &str = "ACKNOWLEDGED.new";
 const MARK_BYTES: usize = 36;
 /// The file that names the manifest.
-const CURRENT: &str = "CURRENT";
+pub(crate) const CURRENT: &str = "CURRENT";
 
 const BLOCK: usize = 32 << 10;
 const HEAD: usize = 7;
@@ -160,7 +160,7 @@ impl Acknowledged {
 /// # Errors
 /// [`OpenError::Corrupt`] names the file, and the place in it. [`OpenError::Io`]: it could not be looked at.
 pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
-    let io = |error: io::Error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() };
+    let io = |error: io::Error| OpenError::io(dir, error);
     let corrupt = |reason: String| OpenError::Corrupt { dir: dir.to_owned(), reason };
     let mark = match Mark::read(dir) {
         Err(error) if error.kind() == ErrorKind::InvalidData => return Err(corrupt(error.to_string())),
@@ -170,6 +170,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         files => files.map_err(io)?,
     };
+    // Each with how much of it was acknowledged; all of it where that is not said.
     let mut found = Vec::new();
     if let Some(mark) = mark {
         let named = || {
@@ -187,17 +188,17 @@ pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
                 return Err(corrupt(format!("{} is gone", path.display())));
             }
         }
-        found.push((path, if number == mark.manifest.number { mark.manifest.length } else { 0 }));
+        found.push((path, Some(if number == mark.manifest.number { mark.manifest.length } else { 0 })));
         // One that is gone by right was followed by another before.
         if files.last().is_none_or(|(number, _)| *number < mark.log.number) {
             return Err(corrupt(format!("the newest file of its log, {:06}.log, is gone", mark.log.number)));
         }
     }
     for (number, path) in files {
-        let sure = mark.map_or(0, |Mark { log, .. }| match number.cmp(&log.number) {
-            Ordering::Less => u64::MAX,
-            Ordering::Equal => log.length,
-            Ordering::Greater => 0,
+        let sure = mark.map_or(Some(0), |Mark { log, .. }| match number.cmp(&log.number) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(log.length),
+            Ordering::Greater => Some(0),
         });
         found.push((path, sure));
     }
@@ -207,7 +208,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             file => file.map_err(io)?,
         };
-        let sure = if sure == u64::MAX { file.metadata().map_err(io)?.len() } else { sure };
+        let sure = sure.map_or_else(|| file.metadata().map(|file| file.len()), Ok).map_err(io)?;
         if let Some(wrong) = wrong(file, sure).map_err(io)? {
             return Err(corrupt(format!("{}: {wrong}", path.display())));
         }

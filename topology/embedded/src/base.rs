@@ -81,6 +81,10 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    pub(crate) fn io(dir: &Path, reason: impl ToString) -> Self {
+        OpenError::Io { dir: dir.to_owned(), reason: reason.to_string() }
+    }
+
     fn of(dir: &Path, error: &rocksdb::Error) -> Self {
         let (dir, reason) = (dir.to_owned(), error.to_string());
         match error.kind() {
@@ -105,10 +109,9 @@ impl Base {
         if partitions == 0 {
             return Err(OpenError::NoPartitions);
         }
-        let io = |error: io::Error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() };
+        let io = |error: io::Error| OpenError::io(dir, error);
         if dir.exists() && !dir.is_dir() {
-            let reason = "it is a file: name a folder, or one that is not there yet".to_owned();
-            return Err(OpenError::Io { dir: dir.to_owned(), reason });
+            return Err(OpenError::io(dir, "it is a file: name a folder, or one that is not there yet"));
         }
         std::fs::create_dir_all(dir).map_err(io)?;
         ahead::check(dir)?;
@@ -127,7 +130,7 @@ impl Base {
     /// Opens it to read, as it is now, beside whoever writes. Files may vanish under the opening, which is then tried again.
     pub fn open_to_read(dir: &Path) -> Result<Self, OpenError> {
         ahead::check(dir)?;
-        if !dir.join("CURRENT").exists() {
+        if !dir.join(ahead::CURRENT).exists() {
             return Err(OpenError::Absent(dir.to_owned()));
         }
         let cache = Cache::new_lru_cache(64 << 20);
@@ -167,7 +170,7 @@ impl Base {
         let mut batch = WriteBatch::default();
         batch.put_cf(self.family(META), FORMAT, FORMAT_NOW.to_be_bytes());
         batch.put_cf(self.family(META), PARTITIONS, self.partitions.to_be_bytes());
-        self.write(batch).map_err(|error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() })
+        self.write(batch).map_err(|error| OpenError::io(dir, error))
     }
 
     fn number(&self, dir: &Path, row: &[u8]) -> Result<Option<u32>, OpenError> {

@@ -65,7 +65,7 @@ impl Embedded {
         let mut nodes: Vec<&'static Node> = tasks.iter().map(|task| task.node()).collect();
         nodes.sort_by_key(|node| node.name);
         nodes.dedup_by_key(|node| node.name);
-        let io = |reason: String| OpenError::Io { dir: options.dir.clone(), reason };
+        let io = |reason: String| OpenError::io(&options.dir, reason);
         for view in &options.rebuild {
             let node = nodes.iter().find(|node| node.name == view && node.is_view());
             clear_view(&base, node.ok_or_else(|| OpenError::NotAView(view.clone()))?)

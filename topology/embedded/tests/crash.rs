@@ -148,9 +148,13 @@ fn killed() -> (tempfile::TempDir, PathBuf, u64) {
     child.wait().unwrap();
     assert_eq!(acknowledged, 2_000);
     let log = ahead(dir.path()).pop().unwrap();
-    let records = |log: &dyn Log| (0..PARTITIONS).map(|partition| log.range(ORDERS.name, partition).unwrap().end).sum();
-    let kept = records(&EmbeddedReader::open(dir.path()).unwrap());
+    let kept = orders(&EmbeddedReader::open(dir.path()).unwrap());
     (dir, log, kept)
+}
+
+/// How many commands a log has.
+fn orders(log: &dyn Log) -> u64 {
+    (0..PARTITIONS).map(|partition| log.range(ORDERS.name, partition).unwrap().end).sum()
 }
 
 #[test]
@@ -161,9 +165,7 @@ fn a_torn_tail_costs_only_the_epoch_that_was_never_acknowledged() {
     bytes.extend_from_within(first.start..first.end - 20);
     fs::write(&log, bytes).unwrap();
     check(dir.path(), &BTreeSet::new());
-    let platform = open(dir.path()).unwrap();
-    let left: u64 = (0..PARTITIONS).map(|partition| Log::range(&platform, ORDERS.name, partition).unwrap().end).sum();
-    assert_eq!(left, kept);
+    assert_eq!(orders(&open(dir.path()).unwrap()), kept);
 }
 
 #[test]
@@ -185,9 +187,7 @@ fn whatever_is_changed_in_what_was_acknowledged_is_refused_and_nothing_is_droppe
     for bit in (0..told.len() * 8).step_by(31) {
         is_refused(dir.path(), &mark, &format!("bit {bit}"), Some(flipped(&told, bit)));
     }
-    let platform = open(dir.path()).unwrap();
-    let left: u64 = (0..PARTITIONS).map(|partition| Log::range(&platform, ORDERS.name, partition).unwrap().end).sum();
-    assert_eq!(left, kept);
+    assert_eq!(orders(&open(dir.path()).unwrap()), kept);
 }
 
 #[test]
@@ -199,9 +199,7 @@ fn a_start_that_ends_while_it_makes_its_mark_leaves_a_folder_that_starts() {
             Some(mark) => fs::write(dir.path().join("ACKNOWLEDGED"), mark).unwrap(),
             None => fs::remove_file(dir.path().join("ACKNOWLEDGED")).unwrap(),
         }
-        let reader = EmbeddedReader::open(dir.path()).unwrap();
-        let left: u64 = (0..PARTITIONS).map(|partition| reader.range(ORDERS.name, partition).unwrap().end).sum();
-        assert_eq!(left, kept);
+        assert_eq!(orders(&EmbeddedReader::open(dir.path()).unwrap()), kept);
     }
     drop(open(dir.path()).unwrap());
     assert!(!dir.path().join("ACKNOWLEDGED.new").exists());
