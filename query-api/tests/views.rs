@@ -1,7 +1,7 @@
 //! The views: given facts in whatever order, what they say.
 
 use tributary_flow::reader::Page;
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::{Date, Reader, Timestamp};
 use tributary_graph::{account_view, transaction_view};
 use tributary_query_api::views::account::{self, Account, BY_TIME, BY_VALUE, ENTRIES, LEGS, TRANSACTIONS};
@@ -27,8 +27,8 @@ fn money(text: &str) -> Money {
     Money { amount: id(text), currency: EUR }
 }
 
-fn opened(account: &str) -> account_view::In {
-    account_view::In::Event(AccountEvent::AccountOpened(AccountOpened {
+fn opened(account: &str) -> account_view::In<'static> {
+    account_view::In::Event(kept(AccountEvent::AccountOpened(AccountOpened {
         account_id: id(account),
         kind: AccountKind::Liability,
         currency: EUR,
@@ -38,7 +38,7 @@ fn opened(account: &str) -> account_view::In {
         daily_limit: None,
         monthly_limit: None,
         metadata: Default::default(),
-    }))
+    })))
 }
 
 fn entry(
@@ -49,8 +49,8 @@ fn entry(
     balance: &str,
     booked: i64,
     day: i32,
-) -> account_view::In {
-    account_view::In::Entry(Entry::EntryPosted(EntryPosted {
+) -> account_view::In<'static> {
+    account_view::In::Entry(kept(Entry::EntryPosted(EntryPosted {
         account_id: id("alice"),
         sequence,
         transaction_id: id(transaction),
@@ -64,24 +64,24 @@ fn entry(
         value_date: Date(day),
         previous_hash: Hash::ZERO,
         hash: Hash([sequence as u8; 32]),
-    }))
+    })))
 }
 
 fn line(side: Side, amount: &str) -> Vec<LegLine> {
     vec![LegLine { line: 0, side, amount: money(amount) }]
 }
 
-fn requested(transaction: &str, side: Side, amount: &str) -> account_view::In {
-    account_view::In::Leg(LegEvent::LegRequested(LegRequested {
+fn requested(transaction: &str, side: Side, amount: &str) -> account_view::In<'static> {
+    account_view::In::Leg(kept(LegEvent::LegRequested(LegRequested {
         transaction_id: id(transaction),
         account_id: id("alice"),
         lines: line(side, amount),
         counterparties: vec![id("bob")],
-    }))
+    })))
 }
 
-fn confirmed(account: &str, transaction: &str, side: Side, amount: &str, last: bool) -> account_view::In {
-    account_view::In::Leg(LegEvent::LegConfirmed(LegConfirmed {
+fn confirmed(account: &str, transaction: &str, side: Side, amount: &str, last: bool) -> account_view::In<'static> {
+    account_view::In::Leg(kept(LegEvent::LegConfirmed(LegConfirmed {
         transaction_id: id(transaction),
         account_id: id(account),
         posting: 1,
@@ -89,15 +89,15 @@ fn confirmed(account: &str, transaction: &str, side: Side, amount: &str, last: b
         booked_at: Timestamp(0),
         value_date: Date(0),
         r#final: last,
-    }))
+    })))
 }
 
-fn cancelled(transaction: &str) -> account_view::In {
-    account_view::In::Leg(LegEvent::LegCancelled(LegCancelled {
+fn cancelled(transaction: &str) -> account_view::In<'static> {
+    account_view::In::Leg(kept(LegEvent::LegCancelled(LegCancelled {
         transaction_id: id(transaction),
         account_id: id("alice"),
         reason: Reason::new("expired", "transaction"),
-    }))
+    })))
 }
 
 fn alice(bench: &Bench<AccountView>) -> Account {
@@ -111,15 +111,18 @@ fn an_account_is_what_it_was_last_told_to_be() {
     bench.answer(
         "alice",
         "c2",
-        account_view::In::Event(AccountEvent::AccountFrozen(AccountFrozen {
+        account_view::In::Event(kept(AccountEvent::AccountFrozen(AccountFrozen {
             account_id: id("alice"),
             reason: "x".into(),
-        })),
+        }))),
     );
     bench.answer(
         "alice",
         "c3",
-        account_view::In::Party(PartyEvent::PartyBlocked(PartyBlocked { party_id: id("alice"), reason: "y".into() })),
+        account_view::In::Party(kept(PartyEvent::PartyBlocked(PartyBlocked {
+            party_id: id("alice"),
+            reason: "y".into(),
+        }))),
     );
     let head = alice(&bench);
     assert_eq!((head.status, head.blocked), (account::Status::Frozen, true));
@@ -134,11 +137,11 @@ fn a_refused_command_makes_no_account_and_a_conflict_stands_beside_the_outcome()
     let mut bench = Bench::new(AccountView);
     let refused = |code: &str| {
         let reason = Reason::new(code, "account");
-        account_view::In::Event(AccountEvent::AccountRefused(AccountRefused {
+        account_view::In::Event(kept(AccountEvent::AccountRefused(AccountRefused {
             account_id: id("alice"),
             command: "FreezeAccount".into(),
             reason,
-        }))
+        })))
     };
     bench.answer("alice", "c1", refused("unknown_account"));
     assert_eq!(bench.reader().head::<Account>("alice"), None);
@@ -186,7 +189,7 @@ fn facts_may_arrive_in_any_order_of_their_topics() {
     for order in [[0, 1, 2, 3], [3, 1, 2, 0], [1, 3, 0, 2], [3, 0, 1, 2]] {
         let mut bench = Bench::new(AccountView);
         for index in order {
-            bench.fact("alice", facts[index].clone());
+            bench.fact("alice", facts[index]);
         }
         let head = alice(&bench);
         assert_eq!(
@@ -248,19 +251,19 @@ fn an_account_with_many_open_legs_costs_no_more_per_fact() {
     assert!(costs[1] < costs[0] + 16, "{costs:?}");
 }
 
-fn initiated(transaction: &str) -> transaction_view::In {
+fn initiated(transaction: &str) -> transaction_view::In<'static> {
     let leg = |account: &str, side| Leg { account_id: id(account), side, amount: money("10") };
-    transaction_view::In::Event(TransactionEvent::TransactionInitiated(TransactionInitiated {
+    transaction_view::In::Event(kept(TransactionEvent::TransactionInitiated(TransactionInitiated {
         transaction_id: id(transaction),
         legs: vec![leg("alice", Side::Debit), leg("bob", Side::Credit)],
         two_phase: false,
         description: String::new(),
         metadata: Default::default(),
         deadline: Timestamp(0),
-    }))
+    })))
 }
 
-fn journal(transaction: &str, booked: i64) -> transaction_view::In {
+fn journal(transaction: &str, booked: i64) -> transaction_view::In<'static> {
     let line = |line, account: &str, side| JournalLine {
         line,
         account_id: id(account),
@@ -270,22 +273,22 @@ fn journal(transaction: &str, booked: i64) -> transaction_view::In {
         sequence: 1,
         hash: Hash::ZERO,
     };
-    transaction_view::In::Journal(Journal::JournalPosted(JournalPosted {
+    transaction_view::In::Journal(kept(Journal::JournalPosted(JournalPosted {
         transaction_id: id(transaction),
         posting: 1,
         lines: vec![line(0, "alice", Side::Debit), line(1, "bob", Side::Credit)],
         booked_at: Timestamp(booked),
         value_date: Date(0),
-    }))
+    })))
 }
 
-fn facts() -> Vec<transaction_view::In> {
+fn facts() -> Vec<transaction_view::In<'static>> {
     let held = LegHeld { transaction_id: id("t"), account_id: id("alice"), held: id("10"), reserved: id("0") };
     let completed = TransactionCompleted { transaction_id: id("t"), postings: 1, booked_at: Timestamp(7) };
     vec![
         initiated("t"),
-        transaction_view::In::Vote(Vote::LegHeld(held)),
-        transaction_view::In::Event(TransactionEvent::TransactionCompleted(completed)),
+        transaction_view::In::Vote(kept(Vote::LegHeld(held))),
+        transaction_view::In::Event(kept(TransactionEvent::TransactionCompleted(completed))),
         journal("t", 7),
     ]
 }
@@ -324,7 +327,7 @@ fn a_refused_creation_makes_no_transaction_and_a_failed_one_keeps_its_reasons() 
     let refused = || {
         let reason = Reason::new("unbalanced", "transaction");
         let refused = TransactionRefused { transaction_id: id("t"), command: "CreateTransaction".into(), reason };
-        transaction_view::In::Event(TransactionEvent::TransactionRefused(refused))
+        transaction_view::In::Event(kept(TransactionEvent::TransactionRefused(refused)))
     };
     let mut bench = Bench::new(TransactionView);
     bench.answer("t", "c0", refused());
@@ -333,7 +336,7 @@ fn a_refused_creation_makes_no_transaction_and_a_failed_one_keeps_its_reasons() 
     bench.answer("t", "c1", initiated("t"));
     let reasons = vec![Reason::new("insufficient_funds", "account"), Reason::new("blocked_party", "risk")];
     let failed = TransactionFailed { transaction_id: id::<TransactionId>("t"), reasons };
-    bench.fact("t", transaction_view::In::Event(TransactionEvent::TransactionFailed(failed)));
+    bench.fact("t", transaction_view::In::Event(kept(TransactionEvent::TransactionFailed(failed))));
     bench.answer("t", "c2", refused());
     let head = head(bench.reader());
     assert_eq!(

@@ -122,7 +122,7 @@ impl<P: Processor> Rig<P> {
         let stopped = |stop| match stop {
             Stop::Halt(reason) | Stop::Retry(reason) => anyhow::anyhow!(reason),
         };
-        self.task.apply(&self.rows, port, &input, &mut self.out).map_err(stopped)
+        self.task.apply(&self.rows, port, &input, None, &mut self.out).map_err(stopped)
     }
 
     /// One record, one commit.

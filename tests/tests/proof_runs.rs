@@ -10,7 +10,7 @@ use tributary_cli::proof::workload::{Act, Workload};
 use tributary_cli::proof::{Run, Scenario, run, run_with};
 use tributary_cli::wiring::Schemas;
 use tributary_flow::task::{Counters, Input, Produced, Stop, TaskCommit};
-use tributary_flow::{Node, Store, Task, Timestamp};
+use tributary_flow::{InMemory, Node, Store, Task, Timestamp};
 
 fn scenario(seed: u64, payments: u32) -> Scenario {
     Scenario { seed, payments, partitions: None }
@@ -154,12 +154,19 @@ impl Task for Broken {
         self.task.fire(store, limit, out)
     }
 
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
+    fn apply(
+        &mut self,
+        store: &dyn Store,
+        port: usize,
+        input: &Input,
+        memory: Option<&InMemory>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
         if matches!(self.flaw, Flaw::Sleeps) {
             return Ok(());
         }
         let before = out.len();
-        self.task.apply(store, port, input, out)?;
+        self.task.apply(store, port, input, memory, out)?;
         // By the record, so that it goes wrong again each time that it is applied again.
         if input.offset % 40 == 13 && out.len() > before {
             match self.flaw {

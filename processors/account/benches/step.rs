@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tributary_account::AccountProcessor;
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_graph::account::In;
 use tributary_schemas::accounts::{AccountCommand, OpenAccount};
 use tributary_schemas::transactions::{LegConfirmed, LegEvent, LegLine, LegRequested};
@@ -11,17 +11,17 @@ use tributary_schemas::{AccountId, AccountKind, Amount, Currency, Money, Side, T
 
 const EUR: Currency = Currency::of("EUR");
 
-fn request(transaction: &TransactionId, account: &AccountId) -> In {
-    In::Leg(LegEvent::from(LegRequested {
+fn request(transaction: &TransactionId, account: &AccountId) -> In<'static> {
+    In::Leg(kept(LegEvent::from(LegRequested {
         transaction_id: transaction.clone(),
         account_id: account.clone(),
         lines: vec![LegLine { line: 0, side: Side::Debit, amount: Money::of(Amount(100), EUR) }],
         counterparties: Vec::new(),
-    }))
+    })))
 }
 
-fn confirm(transaction: &TransactionId, account: &AccountId, bench: &Bench<AccountProcessor>) -> In {
-    In::Leg(LegEvent::from(LegConfirmed {
+fn confirm(transaction: &TransactionId, account: &AccountId, bench: &Bench<AccountProcessor>) -> In<'static> {
+    In::Leg(kept(LegEvent::from(LegConfirmed {
         transaction_id: transaction.clone(),
         account_id: account.clone(),
         posting: 1,
@@ -29,7 +29,7 @@ fn confirm(transaction: &TransactionId, account: &AccountId, bench: &Bench<Accou
         booked_at: bench.now,
         value_date: bench.now.date(),
         r#final: true,
-    }))
+    })))
 }
 
 fn steps(criterion: &mut Criterion) {
@@ -39,7 +39,7 @@ fn steps(criterion: &mut Criterion) {
         bench.privileged = true;
         let floor = Some(Amount(Amount::MAX.0 / 10_000 * 10_000));
         let command = OpenAccount { floor, ..OpenAccount::new(account.clone(), AccountKind::Liability, EUR) };
-        bench.command("alice", "open", In::Command(AccountCommand::from(command)));
+        bench.command("alice", "open", In::Command(kept(AccountCommand::from(command))));
         for number in 0..open {
             let transaction: TransactionId = format!("open-{number}").parse().expect("an id");
             bench.fact("alice", request(&transaction, &account));

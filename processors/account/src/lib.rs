@@ -80,7 +80,7 @@ impl Processor for AccountProcessor {
         cx: &Cx<'_>,
         _: &str,
         state: &mut State<'_, Account>,
-        event: Event<In<Self>, NoTimer>,
+        event: Event<In<'_, Self>, NoTimer>,
     ) -> Effects<Out<Self>, NoTimer> {
         let mut effects = Effects::none();
         match event {
@@ -102,7 +102,7 @@ impl Processor for AccountProcessor {
         effects
     }
 
-    fn refuse(&self, command: &In<Self>, refused: &Refusal) -> Option<Out<Self>> {
+    fn refuse(&self, command: In<'_, Self>, refused: &Refusal) -> Option<Out<Self>> {
         let graph::In::Command(command) = command else { return None };
         let id = account_of(command);
         let reason = match refused {
@@ -116,10 +116,10 @@ impl Processor for AccountProcessor {
 }
 
 /// The one answer to a command.
-fn decide(cx: &Cx<'_>, state: &mut State<'_, Account>, command: AccountCommand) -> AccountEvent {
-    let (id, name) = (account_of(&command).clone(), command.name());
+fn decide(cx: &Cx<'_>, state: &mut State<'_, Account>, command: &AccountCommand) -> AccountEvent {
+    let (id, name) = (account_of(command), command.name());
     if id.system().is_some() {
-        return refused_event(id.clone(), name, refusal(&id, "system_account").at("account_id"));
+        return refused_event(id.clone(), name, refusal(id, "system_account").at("account_id"));
     }
     let decided = match command {
         AccountCommand::OpenAccount(body) => on_open::on_open(cx, state, body).map(AccountEvent::from),
@@ -128,7 +128,7 @@ fn decide(cx: &Cx<'_>, state: &mut State<'_, Account>, command: AccountCommand) 
         AccountCommand::UnfreezeAccount(body) => on_freeze::on_unfreeze(cx, state, body).map(AccountEvent::from),
         AccountCommand::CloseAccount(body) => on_close::on_close(state, body).map(AccountEvent::from),
     };
-    decided.unwrap_or_else(|reason| refused_event(id, name, reason))
+    decided.unwrap_or_else(|reason| refused_event(id.clone(), name, reason))
 }
 
 fn refused_event(account_id: AccountId, command: &str, reason: Reason) -> AccountEvent {

@@ -9,7 +9,7 @@ use crate::state::{Account, Change};
 use crate::terms::check_reason;
 
 /// Closes for good, where no promise and no money is left. A closed account therefore never meets a confirmed line.
-pub(crate) fn on_close(state: &mut State<'_, Account>, body: CloseAccount) -> Result<AccountClosed, Reason> {
+pub(crate) fn on_close(state: &mut State<'_, Account>, body: &CloseAccount) -> Result<AccountClosed, Reason> {
     let id = &body.account_id;
     let account = state.head.as_mut().ok_or_else(|| refusal(id, "unknown_account"))?;
     let status = account.status.after(Change::Close).map_err(|code| refusal(id, code))?;
@@ -25,5 +25,5 @@ pub(crate) fn on_close(state: &mut State<'_, Account>, body: CloseAccount) -> Re
     }
     check_reason(id, &body.reason)?;
     account.status = status;
-    Ok(AccountClosed { account_id: body.account_id, reason: body.reason })
+    Ok(AccountClosed { account_id: body.account_id.clone(), reason: body.reason.clone() })
 }

@@ -11,19 +11,19 @@ use crate::terms::check_reason;
 pub(crate) fn on_freeze(
     cx: &Cx<'_>,
     state: &mut State<'_, Account>,
-    body: FreezeAccount,
+    body: &FreezeAccount,
 ) -> Result<AccountFrozen, Reason> {
     change(cx, state, &body.account_id, &body.reason, Change::Freeze)?;
-    Ok(AccountFrozen { account_id: body.account_id, reason: body.reason })
+    Ok(AccountFrozen { account_id: body.account_id.clone(), reason: body.reason.clone() })
 }
 
 pub(crate) fn on_unfreeze(
     cx: &Cx<'_>,
     state: &mut State<'_, Account>,
-    body: UnfreezeAccount,
+    body: &UnfreezeAccount,
 ) -> Result<AccountUnfrozen, Reason> {
     change(cx, state, &body.account_id, &body.reason, Change::Unfreeze)?;
-    Ok(AccountUnfrozen { account_id: body.account_id, reason: body.reason })
+    Ok(AccountUnfrozen { account_id: body.account_id.clone(), reason: body.reason.clone() })
 }
 
 fn change(

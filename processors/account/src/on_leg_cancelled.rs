@@ -10,7 +10,7 @@ use crate::state::{Account, OPEN_LEGS};
 
 /// Releases, and says how much had been held: nothing where the leg was refused, was all posted, or the account is
 /// unknown.
-pub(crate) fn on_leg_cancelled(state: &mut State<'_, Account>, leg: LegCancelled) -> Vote {
+pub(crate) fn on_leg_cancelled(state: &mut State<'_, Account>, leg: &LegCancelled) -> Vote {
     let row = leg.transaction_id.as_str().to_owned();
     let mut released = Amount::ZERO;
     if let Some(open) = state.get(&OPEN_LEGS, &row) {
@@ -19,5 +19,5 @@ pub(crate) fn on_leg_cancelled(state: &mut State<'_, Account>, leg: LegCancelled
         close_leg(state, &mut account, &row);
         state.head = Some(account);
     }
-    LegVoided { transaction_id: leg.transaction_id, account_id: leg.account_id, released }.into()
+    LegVoided { transaction_id: leg.transaction_id.clone(), account_id: leg.account_id.clone(), released }.into()
 }

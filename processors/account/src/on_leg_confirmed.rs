@@ -12,7 +12,11 @@ use crate::entry;
 use crate::state::{Account, OPEN_LEGS, OpenLeg};
 
 /// Books the lines, and releases the rest where the posting is final.
-pub(crate) fn on_leg_confirmed(state: &mut State<'_, Account>, leg: LegConfirmed, effects: &mut Effects<Out, NoTimer>) {
+pub(crate) fn on_leg_confirmed(
+    state: &mut State<'_, Account>,
+    leg: &LegConfirmed,
+    effects: &mut Effects<Out, NoTimer>,
+) {
     let mut account = match state.head {
         Some(account) => account,
         None => {
@@ -22,12 +26,12 @@ pub(crate) fn on_leg_confirmed(state: &mut State<'_, Account>, leg: LegConfirmed
         }
     };
     if !account.system {
-        settle(state, &mut account, &leg);
+        settle(state, &mut account, leg);
     }
     let mut entries = Vec::with_capacity(leg.lines.len());
     for line in &leg.lines {
         assert!(line.amount.currency == account.currency, "invariant: a posted line is in the account's currency");
-        let entry = entry::book(&mut account, &leg, line);
+        let entry = entry::book(&mut account, leg, line);
         entries.push(EntryRef {
             line: entry.line,
             sequence: entry.sequence,
@@ -39,8 +43,8 @@ pub(crate) fn on_leg_confirmed(state: &mut State<'_, Account>, leg: LegConfirmed
     }
     state.head = Some(account);
     effects.emit(Vote::from(LegPosted {
-        transaction_id: leg.transaction_id,
-        account_id: leg.account_id,
+        transaction_id: leg.transaction_id.clone(),
+        account_id: leg.account_id.clone(),
         posting: leg.posting,
         kind: account.kind,
         entries,

@@ -9,22 +9,23 @@ use crate::reason::{Because, refusal};
 use crate::state::{Account, OPEN_LEGS, OpenLeg, OpenLine, Status};
 
 /// Grants or refuses. Either is remembered only as far as it matters: a grant as an open leg, a refusal not at all.
-pub(crate) fn on_leg_requested(cx: &Cx<'_>, state: &mut State<'_, Account>, leg: LegRequested) -> Vote {
+pub(crate) fn on_leg_requested(cx: &Cx<'_>, state: &mut State<'_, Account>, leg: &LegRequested) -> Vote {
+    let (transaction_id, account_id) = (leg.transaction_id.clone(), leg.account_id.clone());
     let Some(account) = state.head else {
-        let reasons = vec![refusal(&leg.account_id, "unknown_account")];
-        return LegRefused { transaction_id: leg.transaction_id, account_id: leg.account_id, reasons }.into();
+        let reasons = vec![refusal(&account_id, "unknown_account")];
+        return LegRefused { transaction_id, account_id, reasons }.into();
     };
     assert!(!account.system, "invariant: a system account is never asked");
     let row = leg.transaction_id.as_str().to_owned();
     assert!(state.get(&OPEN_LEGS, &row).is_none(), "invariant: a transaction asks an account once");
-    match vote(&account, cx.now.date(), &leg) {
+    match vote(&account, cx.now.date(), leg) {
         Ok(Grant { account, held, reserved }) => {
             let lines = leg.lines.iter().map(open_line).collect();
             state.put(&OPEN_LEGS, &row, &OpenLeg { day: account.used.day, lines });
             state.head = Some(account);
-            LegHeld { transaction_id: leg.transaction_id, account_id: leg.account_id, held, reserved }.into()
+            LegHeld { transaction_id, account_id, held, reserved }.into()
         }
-        Err(reasons) => LegRefused { transaction_id: leg.transaction_id, account_id: leg.account_id, reasons }.into(),
+        Err(reasons) => LegRefused { transaction_id, account_id, reasons }.into(),
     }
 }
 

@@ -12,13 +12,13 @@ use crate::terms::Terms;
 pub(crate) fn on_update(
     cx: &Cx<'_>,
     state: &mut State<'_, Account>,
-    body: UpdateAccount,
+    body: &UpdateAccount,
 ) -> Result<AccountUpdated, Reason> {
     let account = state.head.as_mut().ok_or_else(|| refusal(&body.account_id, "unknown_account"))?;
     if account.status == Status::Closed {
         return Err(refusal(&body.account_id, "account_closed"));
     }
-    Terms::from(&body).check(cx, account.currency)?;
+    Terms::from(body).check(cx, account.currency)?;
     if body.clear_limits {
         (account.daily_limit, account.monthly_limit) = (None, None);
     }
@@ -28,12 +28,12 @@ pub(crate) fn on_update(
     let terms = *account;
     let mut profile = state.get(&PROFILE, &()).unwrap_or_default();
     if body.name.is_some() || body.metadata.is_some() {
-        profile.name = body.name.unwrap_or(profile.name);
-        profile.metadata = body.metadata.unwrap_or(profile.metadata);
+        profile.name = body.name.clone().unwrap_or(profile.name);
+        profile.metadata = body.metadata.clone().unwrap_or(profile.metadata);
         state.put(&PROFILE, &(), &profile);
     }
     Ok(AccountUpdated {
-        account_id: body.account_id,
+        account_id: body.account_id.clone(),
         name: profile.name,
         floor: terms.floor,
         daily_limit: terms.daily_limit,

@@ -5,7 +5,7 @@ mod laws;
 mod legs;
 
 use tributary_flow::processor::Output;
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_graph::account::{In, Out};
 use tributary_schemas::accounts::*;
 use tributary_schemas::ledger::{Entry, EntryPosted};
@@ -63,7 +63,7 @@ impl Given {
     fn command(&mut self, command: impl Into<AccountCommand>) -> AccountEvent {
         self.commands += 1;
         let command_id = format!("c{}", self.commands);
-        let effects = self.bench.command(self.account, &command_id, In::Command(command.into()));
+        let effects = self.bench.command(self.account, &command_id, In::Command(kept(command)));
         match <[_; 1]>::try_from(effects.outputs).unwrap() {
             [Output { body: Out::Event(event), answers: Some(answers) }] if answers == command_id => event,
             other => panic!("a command has one answer, not {other:?}"),
@@ -79,7 +79,7 @@ impl Given {
 
     /// The one vote that a leg brings; its entries are kept.
     fn leg(&mut self, leg: impl Into<LegEvent>) -> Vote {
-        let effects = self.bench.fact(self.account, In::Leg(leg.into()));
+        let effects = self.bench.fact(self.account, In::Leg(kept(leg)));
         let mut votes = Vec::new();
         for output in effects.outputs {
             assert_eq!(output.answers, None);

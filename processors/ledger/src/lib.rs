@@ -53,7 +53,7 @@ impl Processor for LedgerProcessor {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Head>,
-        event: Event<In, Timer>,
+        event: Event<In<'_>, Timer>,
     ) -> Effects<Out, Timer> {
         let mut effects = Effects::none();
         let id: TransactionId = key.parse().expect("invariant: a key is the id of a body that was read");
@@ -81,7 +81,7 @@ impl Processor for LedgerProcessor {
 fn on_transaction_event(
     cx: &Cx<'_>,
     head: &mut Option<Head>,
-    event: TransactionEvent,
+    event: &TransactionEvent,
     effects: &mut Effects<Out, Timer>,
 ) {
     match event {

@@ -13,12 +13,13 @@ pub(crate) const PATIENCE: i64 = 60 * SECOND;
 pub(crate) fn on_transaction_posting(
     cx: &Cx<'_>,
     head: &mut Option<Head>,
-    event: TransactionPosting,
+    event: &TransactionPosting,
     effects: &mut Effects<Out, Timer>,
 ) {
     let head = head.get_or_insert_default();
     head.declared = head.declared.max(event.posting);
-    let TransactionPosting { posting, lines, booked_at, value_date, .. } = event;
-    head.open.entry(posting).or_default().declaration = Some(Declaration { lines, booked_at, value_date });
+    let TransactionPosting { posting, ref lines, booked_at, value_date, .. } = *event;
+    let declaration = Declaration { lines: lines.clone(), booked_at, value_date };
+    head.open.entry(posting).or_default().declaration = Some(declaration);
     effects.set_timer(Timer::Incomplete(posting), cx.now.plus(PATIENCE));
 }

@@ -1,6 +1,6 @@
 //! Given declarations and entries in some order, expect one journal record, or the alarm that says why not.
 
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{Date, Effects, Timestamp};
 use tributary_graph::ledger::{In, Out};
@@ -35,39 +35,39 @@ fn parse(text: &str) -> (AccountId, Side, Money) {
     (account(parts[0]), side, Money::of(amount(parts[2]), parts[3].parse().expect("a currency")))
 }
 
-fn initiated(legs: &[&str]) -> In {
+fn initiated(legs: &[&str]) -> In<'static> {
     let leg = |text: &&str| {
         let (account_id, side, amount) = parse(text);
         Leg { account_id, side, amount }
     };
-    In::Event(TransactionEvent::TransactionInitiated(TransactionInitiated {
+    In::Event(kept(TransactionEvent::TransactionInitiated(TransactionInitiated {
         transaction_id: tx(),
         legs: legs.iter().map(leg).collect(),
         two_phase: false,
         description: String::new(),
         metadata: Default::default(),
         deadline: Timestamp(0),
-    }))
+    })))
 }
 
-fn posting(posting: i32, lines: &[(i32, &str)], last: bool) -> In {
-    In::Event(TransactionEvent::TransactionPosting(TransactionPosting {
+fn posting(posting: i32, lines: &[(i32, &str)], last: bool) -> In<'static> {
+    In::Event(kept(TransactionEvent::TransactionPosting(TransactionPosting {
         transaction_id: tx(),
         posting,
         lines: lines.iter().map(|(line, text)| PostLine { line: *line, amount: amount(text) }).collect(),
         booked_at: Timestamp(77),
         value_date: Date(7),
         r#final: last,
-    }))
+    })))
 }
 
-fn completed() -> In {
+fn completed() -> In<'static> {
     let completed = TransactionCompleted { transaction_id: tx(), postings: 1, booked_at: Timestamp(77) };
-    In::Event(TransactionEvent::TransactionCompleted(completed))
+    In::Event(kept(TransactionEvent::TransactionCompleted(completed)))
 }
 
 /// One account's entries of a posting, as `(line, "alice DEBIT 10 EUR")`; all lines are of one account.
-fn booked(posting: i32, lines: &[(i32, &str)]) -> In {
+fn booked(posting: i32, lines: &[(i32, &str)]) -> In<'static> {
     let account_id = lines.first().map_or(account("nobody"), |(_, text)| parse(text).0);
     let entry = |(line, text): &(i32, &str)| {
         let (_, side, amount) = parse(text);
@@ -75,14 +75,14 @@ fn booked(posting: i32, lines: &[(i32, &str)]) -> In {
         hash[0] = *line as u8;
         EntryRef { line: *line, sequence: 40 + i64::from(*line), side, amount, hash: Hash(hash) }
     };
-    In::Vote(Vote::LegPosted(LegPosted {
+    In::Vote(kept(Vote::LegPosted(LegPosted {
         transaction_id: tx(),
         account_id,
         posting,
         kind: AccountKind::Liability,
         entries: lines.iter().map(entry).collect(),
         r#final: true,
-    }))
+    })))
 }
 
 const LEGS: [&str; 2] = ["alice DEBIT 10 EUR", "bob CREDIT 10 EUR"];
@@ -95,7 +95,7 @@ impl Case {
     }
 
     /// A case in which these came in and nothing was written.
-    fn after(inputs: impl IntoIterator<Item = In>) -> Self {
+    fn after(inputs: impl IntoIterator<Item = In<'static>>) -> Self {
         let mut case = Case::new();
         for input in inputs {
             assert_eq!(case.fact(input), Vec::<String>::new());
@@ -103,7 +103,7 @@ impl Case {
         case
     }
 
-    fn fact(&mut self, input: In) -> Vec<String> {
+    fn fact(&mut self, input: In<'static>) -> Vec<String> {
         lines(&self.0.fact(T, input))
     }
 
@@ -164,7 +164,7 @@ fn every_order_of_arrival_gives_the_same_journal_record_and_leaves_nothing_behin
             continue; // One topic is read in its order: the end comes last. The rest may come as it likes.
         }
         let mut case = Case::new();
-        let written: Vec<_> = order.iter().map(|at| case.0.fact(T, inputs[*at].clone())).collect();
+        let written: Vec<_> = order.iter().map(|at| case.0.fact(T, inputs[*at])).collect();
         records.extend(written.iter().filter_map(journal));
         assert_eq!(written.iter().map(|effects| effects.outputs.len()).sum::<usize>(), 1, "{order:?}");
         assert_eq!(case.head(), None, "{order:?}");
@@ -223,10 +223,10 @@ fn a_transaction_that_ends_without_a_posting_leaves_nothing_behind() {
     let cancelled = TransactionCancelled { transaction_id: tx(), reasons: Vec::new() };
     let case = Case::after([
         initiated(&LEGS),
-        In::Vote(Vote::LegHeld(granted)),
-        In::Vote(Vote::LegVoided(vote(account("alice")))),
-        In::Event(TransactionEvent::TransactionCancelled(cancelled)),
-        In::Vote(Vote::LegVoided(vote(account("bob")))),
+        In::Vote(kept(Vote::LegHeld(granted))),
+        In::Vote(kept(Vote::LegVoided(vote(account("alice"))))),
+        In::Event(kept(TransactionEvent::TransactionCancelled(cancelled))),
+        In::Vote(kept(Vote::LegVoided(vote(account("bob"))))),
     ]);
     assert_eq!(case.head(), None);
 }

@@ -93,12 +93,12 @@ impl Processor for RiskProcessor {
         cx: &Cx<'_>,
         _: &str,
         state: &mut State<'_, Block>,
-        event: Event<In<Self>, Timer>,
+        event: Event<In<'_, Self>, Timer>,
     ) -> Effects<Out<Self>, Timer> {
         let mut effects = Effects::none();
         match event {
             Event::Input(risk::In::Command(command)) => {
-                let outcome = on_command::command(cx, state, &command);
+                let outcome = on_command::command(cx, state, command);
                 let id =
                     cx.command.map(|command| command.id.as_str()).expect("invariant: a command has a command's header");
                 effects.answer(id, outcome);
@@ -107,16 +107,14 @@ impl Processor for RiskProcessor {
                 let assessed = on_leg_requested::leg_requested(&self.rules, cx, state, leg);
                 effects.emit(tributary_schemas::risk::RiskEvent::from(assessed));
             }
-            Event::Input(risk::In::Leg(LegEvent::LegConfirmed(leg))) => {
-                on_leg_confirmed::leg_confirmed(cx, state, &leg)
-            }
-            Event::Input(risk::In::Leg(LegEvent::LegCancelled(leg))) => on_leg_cancelled::leg_cancelled(state, &leg),
+            Event::Input(risk::In::Leg(LegEvent::LegConfirmed(leg))) => on_leg_confirmed::leg_confirmed(cx, state, leg),
+            Event::Input(risk::In::Leg(LegEvent::LegCancelled(leg))) => on_leg_cancelled::leg_cancelled(state, leg),
             Event::Timer(never) => match never {},
         }
         effects
     }
 
-    fn refuse(&self, command: &In<Self>, refusal: &Refusal) -> Option<Out<Self>> {
+    fn refuse(&self, command: In<'_, Self>, refusal: &Refusal) -> Option<Out<Self>> {
         match command {
             risk::In::Command(command) => Some(on_command::refuse(command, refusal).into()),
             risk::In::Leg(_) => None,

@@ -12,7 +12,7 @@ use crate::state::{Block, PAYEES, PENDING, Pending, State};
 use crate::{SOURCE, velocity};
 
 /// Answers a leg, once.
-pub(crate) fn leg_requested(rules: &Rules, cx: &Cx<'_>, state: &mut State<'_>, leg: LegRequested) -> RiskAssessed {
+pub(crate) fn leg_requested(rules: &Rules, cx: &Cx<'_>, state: &mut State<'_>, leg: &LegRequested) -> RiskAssessed {
     let mut score = Score { rules, account: &leg.account_id, points: 0, reasons: Vec::new() };
     let spent = debits(&leg.lines);
     if let Some(block) = &state.head {
@@ -34,8 +34,8 @@ pub(crate) fn leg_requested(rules: &Rules, cx: &Cx<'_>, state: &mut State<'_>, l
         score: points as i32,
         reasons,
         rules_version: rules.version.clone(),
-        transaction_id: leg.transaction_id,
-        account_id: leg.account_id,
+        transaction_id: leg.transaction_id.clone(),
+        account_id: leg.account_id.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod velocity;
 
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::time::SECOND;
 use tributary_flow::{Page, Timestamp};
 use tributary_graph::risk::{In, Out};
@@ -67,7 +67,7 @@ fn ask(
         lines: lines(side, amounts),
         counterparties: with.iter().map(|party| id(party)).collect(),
     };
-    let mut effects = bench.fact(account, In::Leg(LegEvent::LegRequested(leg)));
+    let mut effects = bench.fact(account, In::Leg(kept(LegEvent::LegRequested(leg))));
     assert_eq!((effects.outputs.len(), effects.timers.len()), (1, 0), "one answer, at once");
     let output = effects.outputs.remove(0);
     assert_eq!(output.answers, None);
@@ -91,14 +91,14 @@ fn confirm(bench: &mut Bench<RiskProcessor>, t: &str, account: &str, amounts: &[
         value_date: bench.now.date(),
         r#final,
     };
-    let effects = bench.fact(account, In::Leg(LegEvent::LegConfirmed(leg)));
+    let effects = bench.fact(account, In::Leg(kept(LegEvent::LegConfirmed(leg))));
     assert!(effects.outputs.is_empty());
 }
 
 fn cancel(bench: &mut Bench<RiskProcessor>, t: &str, account: &str) {
     let leg =
         LegCancelled { transaction_id: tx(t), account_id: id(account), reason: Reason::new("expired", "transaction") };
-    assert!(bench.fact(account, In::Leg(LegEvent::LegCancelled(leg))).outputs.is_empty());
+    assert!(bench.fact(account, In::Leg(kept(LegEvent::LegCancelled(leg)))).outputs.is_empty());
 }
 
 fn command(
@@ -106,7 +106,7 @@ fn command(
     party: &str,
     command: impl Into<RiskCommand>,
 ) -> Result<PartyEvent, String> {
-    let mut effects = bench.command(party, "c", In::Command(command.into()));
+    let mut effects = bench.command(party, "c", In::Command(kept(command)));
     let output = effects.outputs.remove(0);
     assert_eq!(output.answers.as_deref(), Some("c"), "a command is answered");
     match output.body {
@@ -246,12 +246,12 @@ fn commands_that_change_nothing_are_refused() {
 #[test]
 fn what_the_core_refuses_has_an_event_that_names_the_command() {
     let risk = RiskProcessor::default();
-    let command = In::Command(BlockParty::new(id("alice")).into());
+    let command = In::Command(kept(BlockParty::new(id("alice"))));
     for (refusal, code, field) in [
         (Refusal::Conflict { first_seen: Timestamp(7) }, "conflict", "id"),
         (Refusal::Stale { time: Timestamp(1), oldest: Timestamp(2) }, "stale_command", "time"),
     ] {
-        let Some(Out::Party(PartyEvent::PartyRefused(refused))) = risk.refuse(&command, &refusal) else {
+        let Some(Out::Party(PartyEvent::PartyRefused(refused))) = risk.refuse(command, &refusal) else {
             panic!("no event for {refusal:?}");
         };
         assert_eq!((refused.command.as_str(), refused.reason.code.as_str()), ("BlockParty", code));

@@ -87,11 +87,11 @@ impl Processor for TransactionProcessor {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Open>,
-        event: Event<In, Timer>,
+        event: Event<In<'_>, Timer>,
     ) -> Effects<Out, Timer> {
         let mut effects = Effects::none();
         match event {
-            Event::Input(In::Command(command)) => self.command(cx, key, state, &command, &mut effects),
+            Event::Input(In::Command(command)) => self.command(cx, key, state, command, &mut effects),
             // Nothing is awaited of anyone before the beginning or after the end: what still comes in changes nothing.
             event => {
                 if let Some(open) = &mut state.head {
@@ -106,14 +106,14 @@ impl Processor for TransactionProcessor {
         effects
     }
 
-    fn refuse(&self, command: &In, refusal: &Refusal) -> Option<Out> {
+    fn refuse(&self, command: In<'_>, refusal: &Refusal) -> Option<Out> {
         match command {
             In::Command(command) => Some(refused(command, refusal::of_the_door(refusal))),
             In::Vote(_) | In::Risk(_) => None,
         }
     }
 
-    fn identity(&self, command: &In) -> Identity {
+    fn identity(&self, command: In<'_>) -> Identity {
         match command {
             In::Command(TransactionCommand::CreateTransaction(_)) => Identity::Key,
             _ => Identity::Command,
@@ -172,12 +172,12 @@ impl TransactionProcessor {
         }
     }
 
-    fn fact(&self, step: &mut Step<'_>, event: Event<In, Timer>) {
+    fn fact(&self, step: &mut Step<'_>, event: Event<In<'_>, Timer>) {
         match event {
-            Event::Input(In::Vote(Vote::LegHeld(vote))) => on_leg_held::on_leg_held(step, &vote),
+            Event::Input(In::Vote(Vote::LegHeld(vote))) => on_leg_held::on_leg_held(step, vote),
             Event::Input(In::Vote(Vote::LegRefused(vote))) => on_leg_refused::on_leg_refused(step, vote),
-            Event::Input(In::Vote(Vote::LegPosted(vote))) => on_leg_posted::on_leg_posted(step, &vote),
-            Event::Input(In::Vote(Vote::LegVoided(vote))) => on_leg_voided::on_leg_voided(step, &vote),
+            Event::Input(In::Vote(Vote::LegPosted(vote))) => on_leg_posted::on_leg_posted(step, vote),
+            Event::Input(In::Vote(Vote::LegVoided(vote))) => on_leg_voided::on_leg_voided(step, vote),
             Event::Input(In::Risk(RiskEvent::RiskAssessed(answer))) => on_risk_assessed::on_risk_assessed(step, answer),
             Event::Input(In::Command(_)) => unreachable!("invariant: commands are handled before facts"),
             Event::Timer(timer) => on_timer::on_timer(step, timer),

@@ -6,7 +6,7 @@ use tributary_schemas::risk::{RiskAssessed, RiskDecision};
 use crate::refusal::given;
 use crate::transition::Step;
 
-pub(crate) fn on_risk_assessed(step: &mut Step<'_>, answer: RiskAssessed) {
+pub(crate) fn on_risk_assessed(step: &mut Step<'_>, answer: &RiskAssessed) {
     let Some(party) = step.open.party(&answer.account_id) else { return };
     if std::mem::replace(&mut party.assessed, true) {
         return;
@@ -17,9 +17,9 @@ pub(crate) fn on_risk_assessed(step: &mut Step<'_>, answer: RiskAssessed) {
         RiskDecision::Approve => step.decide(),
         RiskDecision::Review => {
             review.wanted = true;
-            review.reasons.extend(answer.reasons);
+            review.reasons.extend_from_slice(&answer.reasons);
             step.decide();
         }
-        RiskDecision::Decline => step.object(given(answer.reasons, "declined", "risk", &answer.account_id)),
+        RiskDecision::Decline => step.object(given(&answer.reasons, "declined", "risk", &answer.account_id)),
     }
 }

@@ -28,11 +28,11 @@ pub(crate) fn asked(code: &str, source: &str, actor: Option<&str>, word: &str) -
 }
 
 /// The reasons of an objection; a plain one where it came without any.
-pub(crate) fn given(reasons: Vec<Reason>, code: &str, source: &str, subject: &AccountId) -> Vec<Reason> {
+pub(crate) fn given(reasons: &[Reason], code: &str, source: &str, subject: &AccountId) -> Vec<Reason> {
     if reasons.is_empty() {
         return vec![Reason { subject: Some(subject.as_str().to_owned()), ..Reason::new(code, source) }];
     }
-    reasons
+    reasons.to_vec()
 }
 
 /// No such transaction.

@@ -6,7 +6,7 @@ mod legs;
 mod random;
 mod voting;
 
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::{Body, Effects, Timestamp};
 use tributary_graph::transaction::{In, Out};
 use tributary_schemas::accounts::{LegHeld, LegPosted, LegRefused, LegVoided, Vote};
@@ -71,45 +71,50 @@ fn review(approve: bool) -> TransactionCommand {
     })
 }
 
-fn held(account: &str) -> In {
+fn held(account: &str) -> In<'static> {
     let account_id = account.parse().expect("an account");
-    In::Vote(Vote::LegHeld(LegHeld { transaction_id: tx(), account_id, held: Amount::ZERO, reserved: Amount::ZERO }))
+    In::Vote(kept(Vote::LegHeld(LegHeld {
+        transaction_id: tx(),
+        account_id,
+        held: Amount::ZERO,
+        reserved: Amount::ZERO,
+    })))
 }
 
-fn refused(account: &str, code: &str) -> In {
+fn refused(account: &str, code: &str) -> In<'static> {
     let account_id = account.parse().expect("an account");
     let reasons = vec![Reason { subject: Some(account.into()), ..Reason::new(code, "account") }];
-    In::Vote(Vote::LegRefused(LegRefused { transaction_id: tx(), account_id, reasons }))
+    In::Vote(kept(Vote::LegRefused(LegRefused { transaction_id: tx(), account_id, reasons })))
 }
 
-fn posted(account: &str, posting: i32) -> In {
+fn posted(account: &str, posting: i32) -> In<'static> {
     let (account_id, kind) = (account.parse().expect("an account"), AccountKind::Liability);
     let posted = LegPosted { transaction_id: tx(), account_id, posting, kind, entries: Vec::new(), r#final: true };
-    In::Vote(Vote::LegPosted(posted))
+    In::Vote(kept(Vote::LegPosted(posted)))
 }
 
-fn voided(account: &str) -> In {
+fn voided(account: &str) -> In<'static> {
     let account_id = account.parse().expect("an account");
-    In::Vote(Vote::LegVoided(LegVoided { transaction_id: tx(), account_id, released: Amount::ZERO }))
+    In::Vote(kept(Vote::LegVoided(LegVoided { transaction_id: tx(), account_id, released: Amount::ZERO })))
 }
 
-fn assessed(account: &str, decision: RiskDecision) -> In {
+fn assessed(account: &str, decision: RiskDecision) -> In<'static> {
     let (score, code) = match decision {
         RiskDecision::Approve => (5, "small"),
         RiskDecision::Review => (60, "new_payee"),
         RiskDecision::Decline => (100, "blocked_party"),
     };
-    In::Risk(RiskEvent::RiskAssessed(RiskAssessed {
+    In::Risk(kept(RiskEvent::RiskAssessed(RiskAssessed {
         transaction_id: tx(),
         account_id: account.parse().expect("an account"),
         decision,
         score,
         reasons: vec![Reason { subject: Some(account.into()), ..Reason::new(code, "risk") }],
         rules_version: "1".into(),
-    }))
+    })))
 }
 
-fn approved(account: &str) -> In {
+fn approved(account: &str) -> In<'static> {
     assessed(account, RiskDecision::Approve)
 }
 
@@ -153,10 +158,10 @@ impl Case {
     /// The next command, `c1` and up.
     fn command(&mut self, command: TransactionCommand) -> Vec<String> {
         self.commands += 1;
-        lines(&self.bench.command(T, &format!("c{}", self.commands), In::Command(command)))
+        lines(&self.bench.command(T, &format!("c{}", self.commands), In::Command(kept(command))))
     }
 
-    fn fact(&mut self, input: In) -> Vec<String> {
+    fn fact(&mut self, input: In<'static>) -> Vec<String> {
         lines(&self.bench.fact(T, input))
     }
 

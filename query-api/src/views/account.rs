@@ -180,12 +180,12 @@ impl Processor for AccountView {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Account>,
-        event: Event<In, Never>,
+        event: Event<In<'_>, Never>,
     ) -> Effects<Out<Self>, Never> {
         let Event::Input(input) = event;
         match input {
             In::Event(event) => on_event(cx, state, event),
-            In::Party(event) => on_party(cx, state, &event),
+            In::Party(event) => on_party(cx, state, event),
             In::Leg(event) => on_leg(cx, key, state, event),
             In::Entry(Entry::EntryPosted(entry)) => on_entry(cx, key, state, entry),
         }
@@ -193,28 +193,28 @@ impl Processor for AccountView {
     }
 }
 
-fn on_event(cx: &Cx<'_>, state: &mut State<'_, Account>, event: AccountEvent) {
-    let reasons: &[Reason] = match &event {
+fn on_event(cx: &Cx<'_>, state: &mut State<'_, Account>, event: &AccountEvent) {
+    let reasons: &[Reason] = match event {
         AccountEvent::AccountRefused(refused) => std::slice::from_ref(&refused.reason),
         _ => &[],
     };
-    outcome::note(cx, state, &OUTCOMES, tributary_flow::Body::name(&event), reasons);
+    outcome::note(cx, state, &OUTCOMES, tributary_flow::Body::name(event), reasons);
     if matches!(event, AccountEvent::AccountRefused(_)) {
         return;
     }
     let account = state.head.get_or_insert_default();
     match event {
         AccountEvent::AccountOpened(opened) => {
-            account.terms = Some(opened);
+            account.terms = Some(opened.clone());
             account.opened_at = cx.fact.map_or(cx.now, |fact| fact.time);
         }
         AccountEvent::AccountUpdated(updated) => {
             if let Some(terms) = &mut account.terms {
-                terms.name = updated.name;
+                terms.name.clone_from(&updated.name);
                 terms.floor = updated.floor;
                 terms.daily_limit = updated.daily_limit;
                 terms.monthly_limit = updated.monthly_limit;
-                terms.metadata = updated.metadata;
+                terms.metadata.clone_from(&updated.metadata);
             }
         }
         AccountEvent::AccountFrozen(_) => account.status = Status::Frozen,
@@ -237,16 +237,16 @@ fn on_party(cx: &Cx<'_>, state: &mut State<'_, Account>, event: &PartyEvent) {
     }
 }
 
-fn on_leg(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, event: LegEvent) {
-    let transaction = match &event {
-        LegEvent::LegRequested(leg) => leg.transaction_id.to_string(),
-        LegEvent::LegConfirmed(leg) => leg.transaction_id.to_string(),
-        LegEvent::LegCancelled(leg) => leg.transaction_id.to_string(),
+fn on_leg(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, event: &LegEvent) {
+    let transaction = match event {
+        LegEvent::LegRequested(leg) => &leg.transaction_id,
+        LegEvent::LegConfirmed(leg) => &leg.transaction_id,
+        LegEvent::LegCancelled(leg) => &leg.transaction_id,
     };
-    change_leg(cx, key, state, &transaction, |leg| match event {
+    change_leg(cx, key, state, transaction.as_str(), |leg| match event {
         LegEvent::LegRequested(requested) => {
             leg.requested = Sides::of(&requested.lines);
-            leg.counterparties = requested.counterparties;
+            leg.counterparties.clone_from(&requested.counterparties);
         }
         LegEvent::LegConfirmed(confirmed) => {
             leg.confirmed = leg.confirmed.plus(Sides::of(&confirmed.lines));
@@ -284,7 +284,7 @@ fn change_leg(
     state.put(&LEGS, &at, &leg);
 }
 
-fn on_entry(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, entry: EntryPosted) {
+fn on_entry(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, entry: &EntryPosted) {
     change_leg(cx, key, state, entry.transaction_id.as_str(), |leg| leg.booked.add(entry.side, entry.amount.amount));
     let change = match entry.side {
         Side::Debit => entry.amount.amount.0,
@@ -298,7 +298,7 @@ fn on_entry(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, entry: Entry
     account.posted = entry.balance;
     account.sequence = sequence;
     account.hash = entry.hash;
-    state.put(&ENTRIES, &sequence, &entry);
+    state.put(&ENTRIES, &sequence, entry);
 }
 
 /// Adds an entry to the running sums. Mostly it is the last; a late one lifts the rows behind it.

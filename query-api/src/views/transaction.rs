@@ -15,8 +15,7 @@ use tributary_flow::{
     Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Timestamp,
 };
 use tributary_graph::transaction_view::{In, Ports};
-use tributary_schemas::accounts::Vote;
-use tributary_schemas::ledger::{Journal, JournalPosted, LedgerEvent};
+use tributary_schemas::ledger::{Journal, JournalPosted};
 use tributary_schemas::risk::{RiskAssessed, RiskEvent};
 use tributary_schemas::transactions::{Leg, TransactionEvent, TransactionInitiated};
 use tributary_schemas::{AccountKind, Amount, Currency, Reason, Side};
@@ -182,19 +181,19 @@ impl Processor for TransactionView {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Transaction>,
-        event: Event<In, Never>,
+        event: Event<In<'_>, Never>,
     ) -> Effects<Out<Self>, Never> {
         let Event::Input(input) = event;
         match input {
             In::Event(event) => on_event(cx, key, state, event),
-            In::Vote(vote) => on_vote(cx, state, &vote),
-            In::Risk(RiskEvent::RiskAssessed(assessed)) => {
-                tell(cx, state, Source::Risk, &RiskEvent::RiskAssessed(assessed.clone()));
+            In::Vote(vote) => tell(cx, state, Source::Vote, vote),
+            In::Risk(risk @ RiskEvent::RiskAssessed(assessed)) => {
+                tell(cx, state, Source::Risk, risk);
                 let time = cx.fact.map_or(cx.now, |fact| fact.time);
-                state.put(&RISK, &assessed.account_id.to_string(), &(time, assessed));
+                state.put(&RISK, &assessed.account_id.to_string(), &(time, assessed.clone()));
             }
-            In::Journal(Journal::JournalPosted(journal)) => on_journal(cx, state, journal),
-            In::Alarm(alarm @ LedgerEvent::LedgerAlarm(_)) => tell(cx, state, Source::Alarm, &alarm),
+            In::Journal(journal) => on_journal(cx, state, journal),
+            In::Alarm(alarm) => tell(cx, state, Source::Alarm, alarm),
         }
         Effects::none()
     }
@@ -212,32 +211,28 @@ fn tell(cx: &Cx<'_>, state: &mut State<'_, Transaction>, source: Source, body: &
     state.put(&HISTORY, &at, &Told { source, partition, offset, envelope });
 }
 
-fn on_vote(cx: &Cx<'_>, state: &mut State<'_, Transaction>, vote: &Vote) {
-    tell(cx, state, Source::Vote, vote);
-}
-
-fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: JournalPosted) {
-    tell(cx, state, Source::Journal, &Journal::JournalPosted(journal.clone()));
+fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: &Journal) {
+    tell(cx, state, Source::Journal, journal);
+    let Journal::JournalPosted(journal) = journal;
     if let Some((_, _, offset)) = cx.place {
-        let totals = Totals::of(&journal);
+        let totals = Totals::of(journal);
         state.index(&BOOKED, &(journal.booked_at, offset), &totals);
         state.index(&ARRIVED, &offset, &(journal.booked_at, totals));
     }
-    state.put(&JOURNAL, &journal.posting.cast_unsigned(), &journal);
+    state.put(&JOURNAL, &journal.posting.cast_unsigned(), journal);
 }
 
-fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: TransactionEvent) {
-    outcome::note(cx, state, &OUTCOMES, event.name(), &reasons(&event));
+fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: &TransactionEvent) {
+    outcome::note(cx, state, &OUTCOMES, event.name(), reasons(event));
     if matches!(event, TransactionEvent::TransactionRefused(_)) && state.head.is_none() {
         return; // There is no such transaction, and a refusal does not make one.
     }
-    tell(cx, state, Source::Event, &event);
+    tell(cx, state, Source::Event, event);
     let time = cx.fact.map_or(cx.now, |fact| fact.time);
     let head = state.head.get_or_insert_default();
-    let given = reasons(&event);
     let status = match event {
         TransactionEvent::TransactionInitiated(initiated) => {
-            head.initiated = Some(initiated);
+            head.initiated = Some(initiated.clone());
             head.created_at = time;
             head.cause = cx.fact.map(|fact| fact.causation).unwrap_or_default();
             head.actor = cx.actor.map(str::to_owned);
@@ -255,7 +250,7 @@ fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: T
             head.postings = posting.posting.cast_unsigned();
             head.booked_at = Some(posting.booked_at);
             head.value_date = Some(posting.value_date);
-            for line in posting.lines {
+            for line in &posting.lines {
                 let posted = head.posted.entry(line.line).or_default();
                 *posted = posted.checked_add(line.amount).expect("invariant: postings are within their leg");
             }
@@ -268,7 +263,7 @@ fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: T
         TransactionEvent::TransactionExpired(_) => Some(Status::Expired),
         TransactionEvent::TransactionRefused(_) => return,
     };
-    head.reasons.extend(given);
+    head.reasons.extend_from_slice(reasons(event));
     if let Some(status) = status {
         head.status = status;
         head.since = time;
@@ -279,13 +274,13 @@ fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: T
     }
 }
 
-fn reasons(event: &TransactionEvent) -> Vec<Reason> {
+fn reasons(event: &TransactionEvent) -> &[Reason] {
     match event {
-        TransactionEvent::TransactionOnHold(event) => event.reasons.clone(),
-        TransactionEvent::TransactionFailed(event) => event.reasons.clone(),
-        TransactionEvent::TransactionCancelled(event) => event.reasons.clone(),
-        TransactionEvent::TransactionExpired(event) => event.reasons.clone(),
-        TransactionEvent::TransactionRefused(event) => vec![event.reason.clone()],
-        _ => Vec::new(),
+        TransactionEvent::TransactionOnHold(event) => &event.reasons,
+        TransactionEvent::TransactionFailed(event) => &event.reasons,
+        TransactionEvent::TransactionCancelled(event) => &event.reasons,
+        TransactionEvent::TransactionExpired(event) => &event.reasons,
+        TransactionEvent::TransactionRefused(event) => std::slice::from_ref(&event.reason),
+        _ => &[],
     }
 }

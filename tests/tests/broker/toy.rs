@@ -139,23 +139,23 @@ impl Processor for First {
         cx: &Cx<'_>,
         _: &str,
         state: &mut State<'_, u64>,
-        event: Event<first::In, ()>,
+        event: Event<first::In<'_>, ()>,
     ) -> Effects<first::Out, ()> {
         let mut effects = Effects::none();
         if let Event::Input(first::In::Ask(ask)) = event {
             state.head = Some(state.head.unwrap_or(0) + 1);
             let command = cx.command.expect("asks are commands").id.clone();
-            effects.answer(command.clone(), Asked { about: ask.about, command });
+            effects.answer(command.clone(), Asked { about: ask.about.clone(), command });
         }
         effects
     }
 
-    fn refuse(&self, ask: &first::In, _: &Refusal) -> Option<first::Out> {
+    fn refuse(&self, ask: first::In<'_>, _: &Refusal) -> Option<first::Out> {
         let first::In::Ask(ask) = ask;
         Some(Asked { about: ask.about.clone(), command: "refused".into() }.into())
     }
 
-    fn identity(&self, _: &first::In) -> Identity {
+    fn identity(&self, _: first::In<'_>) -> Identity {
         Identity::Command
     }
 }
@@ -175,7 +175,7 @@ impl Processor for Second {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, (u64, u64)>,
-        event: Event<second::In, ()>,
+        event: Event<second::In<'_>, ()>,
     ) -> Effects<second::Out, ()> {
         let mut effects = Effects::none();
         let (count, fired) = state.head.unwrap_or_default();
@@ -186,7 +186,7 @@ impl Processor for Second {
                 if count % 50 == 0 {
                     effects.set_timer((), cx.now.plus(300_000));
                 }
-                effects.emit(Counted { about: key.to_owned(), command: asked.command, number: count });
+                effects.emit(Counted { about: key.to_owned(), command: asked.command.clone(), number: count });
             }
             Event::Timer(()) => {
                 state.head = Some((count, fired + 1));

@@ -27,18 +27,18 @@ impl Processor for Poisoned {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Self::Head>,
-        event: Event<In<Self>, Self::Timer>,
+        event: Event<In<'_, Self>, Self::Timer>,
     ) -> Effects<Out<Self>, Self::Timer> {
         let leg = matches!(event, Event::Input(account::In::Leg(_)));
         assert!(key != KEY || !leg, "{SAID}");
         self.0.step(cx, key, state, event)
     }
 
-    fn refuse(&self, command: &In<Self>, refusal: &Refusal) -> Option<Out<Self>> {
+    fn refuse(&self, command: In<'_, Self>, refusal: &Refusal) -> Option<Out<Self>> {
         self.0.refuse(command, refusal)
     }
 
-    fn identity(&self, command: &In<Self>) -> Identity {
+    fn identity(&self, command: In<'_, Self>) -> Identity {
         self.0.identity(command)
     }
 

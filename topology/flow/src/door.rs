@@ -2,6 +2,8 @@
 //! and the partition goes on; a command that was answered is dropped; one whose id was used for something else, or that
 //! is too old to know, is refused by the processor's own event.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::framing::{frame, unframe};
@@ -10,7 +12,7 @@ use crate::rows::{self, tag};
 use crate::store::{Overlaid, Store};
 use crate::task::{Cause, Input, ProcessorTask, Produced, Stop, Target, TranslateError};
 use crate::time::DAY;
-use crate::{CommandHeader, EventId, Header, Kind, Origin, Timestamp, partition_of};
+use crate::{CommandHeader, EventId, Header, InMemory, Kind, Origin, Timestamp, partition_of};
 
 /// How long the ids of commands are remembered.
 pub const COMMAND_MEMORY: i64 = 30 * DAY;
@@ -66,7 +68,7 @@ impl Letter {
         };
         let key = cut("key-length", "key-blake3", &input.key, room / 4);
         let value = cut("value-length", "value-blake3", &input.value, room / 4 * 3);
-        Produced { target: Target::DeadLetters, partition: input.partition, key, value, headers }
+        Produced { target: Target::DeadLetters, partition: input.partition, key, value, headers, memory: None }
     }
 }
 
@@ -79,7 +81,7 @@ struct Seen {
 
 /// What makes two requests the same: the edge's digest, or the canonical body.
 #[must_use]
-pub fn request_digest<P: Ports>(command: &CommandHeader, body: &P::In) -> [u8; 16] {
+pub fn request_digest<P: Ports>(command: &CommandHeader, body: P::In<'_>) -> [u8; 16] {
     let hash = match &command.digest {
         Some(digest) => blake3::hash(digest),
         None => {
@@ -100,9 +102,10 @@ impl<P: Processor> ProcessorTask<P> {
         store: &dyn Store,
         port: usize,
         input: &Input,
+        memory: Option<&InMemory>,
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
-        let (key, header, body) = match self.open(port, input) {
+        let (key, record) = match self.open(port, input, memory) {
             Ok(opened) => opened,
             Err(Refused::Letter(letter)) => {
                 self.dead_letter(input, &letter, out);
@@ -110,55 +113,62 @@ impl<P: Processor> ProcessorTask<P> {
             }
             Err(Refused::Retry(reason)) => return Err(Stop::Retry(reason)),
         };
+        let (header, body) = P::Ports::read(port, &record).expect("invariant: an opened record has its port's body");
         let found = partition_of(key.as_bytes(), self.setup.partitions);
         if found != input.partition {
-            return self.forward(input, &key, header, &body, out);
+            return self.forward(input, key, header, body, out);
         }
-        if P::Ports::key(&body) != key {
+        if P::Ports::key(body) != key {
             let letter = Letter::new(
                 "key_mismatch",
-                format!("the key is {key:?} and the body is about {:?}: they must be equal", P::Ports::key(&body)),
+                format!("the key is {key:?} and the body is about {:?}: they must be equal", P::Ports::key(body)),
             );
             self.dead_letter(input, &letter, out);
             return Ok(());
         }
-        let cause = match &header {
+        let cause = match header {
             Header::Fact(fact) => Cause {
                 id: fact.id,
-                correlation: fact.correlation.clone(),
-                actor: fact.actor.clone(),
-                traceparent: fact.traceparent.clone(),
+                correlation: &fact.correlation,
+                actor: fact.actor.as_deref(),
+                traceparent: fact.traceparent.as_deref(),
             },
             Header::Command(command) => {
-                let digest = request_digest::<P::Ports>(command, &body);
+                let digest = request_digest::<P::Ports>(command, body);
                 let cause = Cause {
-                    id: EventId::of_command(input.topic.name, &key, &command.id, &digest),
-                    correlation: command.id.clone(),
-                    actor: command.actor.clone(),
-                    traceparent: command.traceparent.clone(),
+                    id: EventId::of_command(input.topic.name, key, &command.id, &digest),
+                    correlation: &command.id,
+                    actor: command.actor.as_deref(),
+                    traceparent: command.traceparent.as_deref(),
                 };
-                match self.recognise(store, input, &key, command, &body, digest) {
+                match self.recognise(store, input, key, command, body, digest) {
                     Known::New => {}
                     Known::Answered => {
                         self.counters.duplicates += 1;
                         return Ok(());
                     }
                     Known::Refused(refusal) => {
-                        let refused = self.processor.refuse(&body, &refusal).ok_or_else(|| {
+                        let refused = self.processor.refuse(body, &refusal).ok_or_else(|| {
                             Stop::Halt(format!("{} has a door and no event for {refusal:?}", P::Ports::NODE.name))
                         })?;
                         let mut effects = Effects::none();
                         effects.answer(command.id.clone(), refused);
-                        return self.perform(store, &cause, &key, effects, out);
+                        return self.perform(store, cause, key, effects, out);
                     }
                 }
                 cause
             }
         };
-        self.step(store, &cause, Some((&header, input)), &key, Event::Input(body), out)
+        self.step(store, cause, Some((header, input)), key, Event::Input(body), out)
     }
 
-    fn open(&self, port: usize, input: &Input) -> Result<(String, Header, In<P>), Refused> {
+    /// What a record holds, and its key.
+    fn open<'a>(
+        &self,
+        port: usize,
+        input: &'a Input,
+        memory: Option<&'a InMemory>,
+    ) -> Result<(&'a str, Cow<'a, InMemory>), Refused> {
         let key = input
             .key
             .as_deref()
@@ -179,8 +189,12 @@ impl<P: Processor> ProcessorTask<P> {
         }
         let (id, datum) = unframe(value).map_err(|error| Letter::new("bad_magic", error.to_string()))?;
         let schema = input.topic.schema;
-        let decoded = if id == self.setup.registry.id(schema) {
-            P::Ports::decode(port, datum)
+        let decoded = if id == self.reads[port] {
+            // Its envelope in memory is what would be read, if it is of our type.
+            match memory.filter(|memory| P::Ports::read(port, memory).is_some()) {
+                Some(memory) => Ok(Cow::Borrowed(memory)),
+                None => P::Ports::decode(port, datum).map(Cow::Owned),
+            }
         } else {
             let datum = self.setup.registry.translate(schema, id, datum).map_err(|error| match error {
                 TranslateError::Unknown => {
@@ -189,11 +203,13 @@ impl<P: Processor> ProcessorTask<P> {
                 TranslateError::Unreadable(reason) => Letter::new("undecodable", reason).into(),
                 TranslateError::Unavailable(reason) => Refused::Retry(reason),
             })?;
-            P::Ports::decode(port, &datum)
+            P::Ports::decode(port, &datum).map(Cow::Owned)
         };
-        let (header, body) = decoded.map_err(|error| Letter::new("undecodable", error.to_string()))?;
-        check_header(&header)?;
-        Ok((key.to_owned(), header, body))
+        let record = decoded.map_err(|error| Letter::new("undecodable", error.to_string()))?;
+        if let Some((header, _)) = P::Ports::read(port, &record) {
+            check_header(header)?;
+        }
+        Ok((key, record))
     }
 
     /// A command topic is a door, and clients knock with any partitioner: one that came in at the wrong partition is sent
@@ -202,8 +218,8 @@ impl<P: Processor> ProcessorTask<P> {
         &mut self,
         input: &Input,
         key: &str,
-        header: Header,
-        body: &In<P>,
+        header: &Header,
+        body: In<'_, P>,
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
         let header = match header {
@@ -213,7 +229,7 @@ impl<P: Processor> ProcessorTask<P> {
                     partition: input.partition,
                     offset: input.offset,
                 }),
-                ..command
+                ..command.clone()
             }),
             _ => {
                 let reason = format!(
@@ -227,7 +243,7 @@ impl<P: Processor> ProcessorTask<P> {
         self.counters.forwards += 1;
         let mut value = frame(self.setup.registry.id(input.topic.schema));
         P::Ports::encode_in(body, &header, &mut value);
-        self.produce(out, input.topic, key.as_bytes(), value)
+        self.produce(out, input.topic, key.as_bytes().to_vec(), value, None)
     }
 
     fn recognise(
@@ -236,7 +252,7 @@ impl<P: Processor> ProcessorTask<P> {
         input: &Input,
         key: &str,
         command: &CommandHeader,
-        body: &In<P>,
+        body: In<'_, P>,
         digest: [u8; 16],
     ) -> Known {
         let identity = self.processor.identity(body);

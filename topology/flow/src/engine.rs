@@ -14,14 +14,16 @@
 //!
 //! Deliberately absent: threads, I/O, and any decision about when an epoch begins.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use thiserror::Error;
 
+use crate::partitions::ByPartition;
+use crate::run::{Handed, Run};
 use crate::store::{Store, StoreFailure};
-use crate::task::{Input, Produced, Stop, Target, Task, TaskCommit};
+use crate::task::{Input, Produced, Stop, Task, TaskCommit};
 use crate::{Node, Timestamp, TopicPartition, TopicRef};
 
 /// Committed state, by task.
@@ -92,8 +94,8 @@ pub struct Engine {
     slots: Vec<Slot>,
     /// The wall clock of the last epoch, once there was one.
     now: Option<Timestamp>,
-    /// Tasks and ports that read a partition, by topic name.
-    readers: BTreeMap<(&'static str, u32), Vec<(usize, usize)>>,
+    /// Tasks and ports that read a partition.
+    readers: ByPartition<Vec<(usize, usize)>>,
 }
 
 impl Engine {
@@ -110,7 +112,7 @@ impl Engine {
     fn insert(&mut self, slot: Slot) {
         let (index, task) = (self.slots.len(), &slot.task);
         for (port, topic) in task.node().inputs.iter().enumerate() {
-            self.readers.entry((topic.name, task.partition())).or_default().push((index, port));
+            self.readers.at(topic, task.partition()).get_or_insert_default().push((index, port));
         }
         self.slots.push(slot);
     }
@@ -145,10 +147,11 @@ impl Engine {
 
     /// Behind the last record of an input partition that any task has applied; a halted one counts for what it had.
     pub fn furthest(&mut self, stores: &dyn Stores, topic: &str, partition: u32) -> u64 {
-        let readers = self.readers.iter().find(|((name, at), _)| *name == topic && *at == partition);
-        let readers = readers.map_or(&[][..], |(_, readers)| readers);
+        let readers = self.readers.topic(topic).and_then(|topic| self.readers.get(topic, partition));
+        let readers = readers.map_or(&[][..], Vec::as_slice);
         let position = |(index, port): &(usize, usize)| {
-            self.slots[*index].look(stores, |task, store| task.position(store, *port)).ok()
+            let slot = &mut self.slots[*index];
+            slot.look(slot.store(stores), |task, store| task.position(store, *port)).ok()
         };
         readers.iter().filter_map(position).max().unwrap_or(0)
     }
@@ -200,9 +203,13 @@ impl Engine {
         epoch: Epoch<'_>,
         inputs: &'a [Input],
     ) -> Result<Commit, Stopped<'a>> {
-        let mut run = Run { records: Vec::new(), appended: BTreeMap::new(), queue: VecDeque::new(), ends: epoch.ends };
+        let mut run = Run::new(epoch.ends);
+        let found: Vec<_> =
+            self.slots.iter().map(|slot| stores.store(slot.task.node(), slot.task.partition())).collect();
+        let stores = found.as_slice();
         for index in 0..self.slots.len() {
-            self.guarded(
+            guarded(
+                &mut self.slots,
                 stores,
                 (index, At::Timers),
                 |task, store, out| {
@@ -225,31 +232,30 @@ impl Engine {
         Ok(Commit { records: run.records, tasks })
     }
 
-    fn readers_of(&self, input: &Input) -> Vec<(usize, usize)> {
-        self.readers.get(&(input.topic.name, input.partition)).cloned().unwrap_or_default()
-    }
-
-    fn apply<'a>(&mut self, stores: &dyn Stores, input: &'a Input, run: &mut Run<'_>) -> Result<(), Stopped<'a>> {
-        for (index, port) in self.readers_of(input) {
+    fn apply<'a>(&mut self, stores: &[&dyn Store], input: &'a Input, run: &mut Run<'_>) -> Result<(), Stopped<'a>> {
+        let Some(readers) = self.readers.get(input.topic, input.partition) else { return Ok(()) };
+        for &(index, port) in readers {
             let at = (index, At::Read(input));
-            self.guarded(stores, at, |task, store, out| task.apply(store, port, input, out), run)?;
+            guarded(&mut self.slots, stores, at, |task, store, out| task.apply(store, port, input, None, out), run)?;
         }
         Ok(())
     }
 
     /// Hands records over until nothing follows any more: a cascade always ends within its epoch.
-    fn drain(&mut self, stores: &dyn Stores, run: &mut Run<'_>) -> Result<(), Stopped<'static>> {
-        while let Some((input, nothing_since)) = run.queue.pop_front() {
-            for (index, port) in self.readers_of(&input) {
+    fn drain(&mut self, stores: &[&dyn Store], run: &mut Run<'_>) -> Result<(), Stopped<'static>> {
+        while let Some(Handed { number, offset, nothing_since, memory }) = run.queue.pop_front() {
+            let input = run.lend(number, offset);
+            for &(index, port) in self.readers.get(input.topic, input.partition).map_or(&[][..], Vec::as_slice) {
                 if self.slots[index].apart {
                     continue;
                 }
-                self.guarded(
+                guarded(
+                    &mut self.slots,
                     stores,
                     (index, At::Handed),
                     |task, store, out| {
                         if (nothing_since..=input.offset).contains(&task.position(store, port)) {
-                            task.apply(store, port, &input, out)
+                            task.apply(store, port, &input, memory.as_ref(), out)
                         } else {
                             Ok(())
                         }
@@ -257,28 +263,29 @@ impl Engine {
                     run,
                 )?;
             }
+            run.take_back(number, input);
         }
         Ok(())
     }
+}
 
-    /// Runs a task unless it is halted, and takes up what it produced. A panic is a broken invariant.
-    fn guarded<'a>(
-        &mut self,
-        stores: &dyn Stores,
-        (index, at): (usize, At<'a>),
-        work: impl FnOnce(&mut dyn Task, &dyn Store, &mut Vec<Produced>) -> Result<(), Stop>,
-        run: &mut Run<'_>,
-    ) -> Result<(), Stopped<'a>> {
-        let slot = &mut self.slots[index];
-        if slot.halted.is_some() {
-            return Ok(());
-        }
-        let from = run.records.len();
-        let done = slot.look(stores, |task, store| work(task, store, &mut run.records));
-        done.and_then(|done| done).map_err(|stop| (index, at, stop))?;
-        run.take_up(from);
-        Ok(())
+/// Runs a task unless it is halted, and takes up what it produced. A panic is a broken invariant.
+fn guarded<'a>(
+    slots: &mut [Slot],
+    stores: &[&dyn Store],
+    (index, at): (usize, At<'a>),
+    work: impl FnOnce(&mut dyn Task, &dyn Store, &mut Vec<Produced>) -> Result<(), Stop>,
+    run: &mut Run<'_>,
+) -> Result<(), Stopped<'a>> {
+    let slot = &mut slots[index];
+    if slot.halted.is_some() {
+        return Ok(());
     }
+    let from = run.records.len();
+    let done = slot.look(stores[index], |task, store| work(task, store, &mut run.records));
+    done.and_then(|done| done).map_err(|stop| (index, at, stop))?;
+    run.take_up(from);
+    Ok(())
 }
 
 /// A task, what it was about, and why it cannot go on.
@@ -286,14 +293,18 @@ type Stopped<'a> = (usize, At<'a>, Stop);
 
 impl Slot {
     /// Has the task look at its store. A panic is a broken invariant, unless it is the store that fails.
-    fn look<T>(&mut self, stores: &dyn Stores, look: impl FnOnce(&mut dyn Task, &dyn Store) -> T) -> Result<T, Stop> {
+    fn look<T>(&mut self, store: &dyn Store, look: impl FnOnce(&mut dyn Task, &dyn Store) -> T) -> Result<T, Stop> {
         let task = self.task.as_mut();
-        let node = task.node();
-        let store = stores.store(node, task.partition());
-        catch_unwind(AssertUnwindSafe(|| look(task, store))).map_err(|panic| match panic.downcast::<StoreFailure>() {
-            Ok(failure) => Stop::Retry(format!("the store of {} cannot be read: {}", node.name, failure.0)),
+        let looked = catch_unwind(AssertUnwindSafe(|| look(task, store)));
+        looked.map_err(|panic| match panic.downcast::<StoreFailure>() {
+            Ok(failure) => Stop::Retry(format!("the store of {} cannot be read: {}", self.task.node().name, failure.0)),
             Err(panic) => Stop::Halt(panic_message(panic.as_ref())),
         })
+    }
+
+    /// Its store.
+    fn store<'a>(&self, stores: &'a dyn Stores) -> &'a dyn Store {
+        stores.store(self.task.node(), self.task.partition())
     }
 
     /// The same outside of an epoch, of a running task: one that cannot read what it stands on is halted, and a store that
@@ -307,7 +318,7 @@ impl Slot {
         if self.halted.is_some() {
             return None;
         }
-        match self.look(stores, ask) {
+        match self.look(self.store(stores), ask) {
             Ok(answer) => Some(answer),
             Err(Stop::Retry(reason)) => StoreFailure::raise(reason),
             Err(Stop::Halt(reason)) => {
@@ -350,34 +361,4 @@ fn place(Input { topic, partition, offset, key, .. }: &Input) -> String {
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// An epoch under way.
-struct Run<'a> {
-    records: Vec<Produced>,
-    /// Where each partition ends with what this epoch has appended so far, if that is known.
-    appended: BTreeMap<(&'static str, u32), Option<Range<u64>>>,
-    /// Records to hand over, each with the offset from which on there is none before it.
-    queue: VecDeque<(Input, u64)>,
-    ends: Option<&'a Ends<'a>>,
-}
-
-impl Run<'_> {
-    /// Queues for hand-over the records from index `from` on. Command topics are never fused: their readers must see
-    /// them as any client's.
-    fn take_up(&mut self, from: usize) {
-        let Some(ends) = self.ends else { return };
-        for record in &self.records[from..] {
-            let Target::Topic(topic) = record.target else { continue };
-            if topic.kind.is_door() {
-                continue;
-            }
-            let partition = record.partition;
-            let end = self.appended.entry((topic.name, partition)).or_insert_with(|| ends(topic, partition));
-            let Some(Range { start, end: offset }) = end.clone() else { continue };
-            *end = Some(offset + 1..offset + 1);
-            let (key, value) = (record.key.clone(), record.value.clone());
-            self.queue.push_back((Input { topic, partition, offset, key, value }, start));
-        }
-    }
 }

@@ -18,20 +18,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::TopicRef;
+use crate::partitions::ByPartition;
 use crate::record::{Produced, Target};
 
 /// For how many commits no guess is made of a partition to which others write as well: every wrong one costs a transaction.
 const PAUSE: u64 = 1_000;
 
-type At = (&'static str, u32);
-
 /// Knows where partitions end.
 #[derive(Debug, Default)]
 pub struct Foresight {
     /// Behind our last record, and where the next one goes.
-    known: BTreeMap<At, Range<u64>>,
-    /// Partitions to which others write, until so many commits were made.
-    others: BTreeMap<At, u64>,
+    known: ByPartition<Range<u64>>,
+    /// Partitions to which others write, by the topic's name, until so many commits were made.
+    others: BTreeMap<(&'static str, u32), u64>,
     commits: u64,
 }
 
@@ -39,14 +38,13 @@ impl Foresight {
     /// Where a partition ends, if that can be known: see [`crate::engine::Ends`].
     #[must_use]
     pub fn end(&self, topic: TopicRef, partition: u32) -> Option<Range<u64>> {
-        self.known.get(&(topic.name, partition)).cloned()
+        self.known.get(topic, partition).cloned()
     }
 
     /// Notes that the reader of committed records met a partition's end: `range` begins behind the last record, and ends there.
     pub fn met_end(&mut self, topic: TopicRef, partition: u32, range: Range<u64>) {
-        let at = (topic.name, partition);
-        if !topic.kind.is_door() && !self.others.contains_key(&at) {
-            self.known.entry(at).or_insert(range);
+        if !topic.kind.is_door() && !self.others.contains_key(&(topic.name, partition)) {
+            self.known.at(topic, partition).get_or_insert(range);
         }
     }
 
@@ -54,23 +52,23 @@ impl Foresight {
     /// the log did not say. False where a guess was wrong: the epoch must be aborted and run again.
     #[must_use]
     pub fn is_right(&mut self, records: &[Produced], offsets: &[Option<u64>]) -> bool {
-        let mut ends = BTreeMap::new();
+        let mut ends = ByPartition::default();
         let mut wrong = Vec::new();
-        for (at, offset) in placed(records, offsets) {
-            let Some(range) = self.known.get(&at) else { continue };
-            let next: &mut u64 = ends.entry(at).or_insert(range.end);
+        for (topic, partition, offset) in placed(records, offsets) {
+            let Some(range) = self.known.get(topic, partition) else { continue };
+            let next = ends.at(topic, partition).get_or_insert(range.end);
             if offset == Some(*next) {
                 *next += 1;
             } else {
-                wrong.push(at);
+                wrong.push((topic.name, partition));
             }
         }
         if wrong.is_empty() {
             return true;
         }
         // What is aborted stays in the log, with a marker behind it: nothing is known of any partition that it is in.
-        for (at, _) in placed(records, offsets) {
-            self.known.remove(&at);
+        for (topic, partition, _) in placed(records, offsets) {
+            *self.known.at(topic, partition) = None;
         }
         self.others.extend(wrong.into_iter().map(|at| (at, self.commits + PAUSE)));
         false
@@ -80,20 +78,21 @@ impl Foresight {
     pub fn committed(&mut self, records: &[Produced], offsets: &[Option<u64>]) {
         self.commits += 1;
         self.others.retain(|_, until| *until > self.commits);
-        for (at, offset) in placed(records, offsets) {
-            match offset {
-                Some(offset) if !self.others.contains_key(&at) => self.known.insert(at, offset + 1..offset + 2),
-                _ => self.known.remove(&at),
-            };
+        for (topic, partition, offset) in placed(records, offsets) {
+            let ours = !self.others.contains_key(&(topic.name, partition));
+            *self.known.at(topic, partition) = offset.filter(|_| ours).map(|offset| offset + 1..offset + 2);
         }
     }
 }
 
 /// The records that may be handed over, each with where it went.
-fn placed<'a>(records: &'a [Produced], offsets: &'a [Option<u64>]) -> impl Iterator<Item = (At, Option<u64>)> + 'a {
+fn placed<'a>(
+    records: &'a [Produced],
+    offsets: &'a [Option<u64>],
+) -> impl Iterator<Item = (TopicRef, u32, Option<u64>)> + 'a {
     assert_eq!(records.len(), offsets.len(), "invariant: an offset for each record");
     records.iter().zip(offsets).filter_map(|(record, offset)| match record.target {
-        Target::Topic(topic) if !topic.kind.is_door() => Some(((topic.name, record.partition), *offset)),
+        Target::Topic(topic) if !topic.kind.is_door() => Some((topic, record.partition, *offset)),
         _ => None,
     })
 }
@@ -113,6 +112,7 @@ mod tests {
             key: None,
             value: None,
             headers: Vec::new(),
+            memory: None,
         };
         to.iter().map(record).collect()
     }

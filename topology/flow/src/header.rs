@@ -98,8 +98,9 @@ impl DecodeError {
     }
 }
 
-/// The body of a topic's envelope: a union of records, in Avro's binary encoding, without registry framing.
-pub trait Body: Sized {
+/// The body of a topic's envelope: a union of records, in Avro's binary encoding, without registry framing. What is read is
+/// what was written, for within an epoch the one stands for the other: see [`crate::InMemory`].
+pub trait Body: Sized + Send + Sync + 'static {
     /// Full name of the envelope record.
     const SCHEMA: &'static str;
 

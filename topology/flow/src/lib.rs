@@ -8,6 +8,7 @@
 //!
 //! Everything here is a function of its arguments. That is what lets the simulator prove it and a replay audit it.
 
+mod counters;
 pub mod door;
 pub mod engine;
 pub mod foresight;
@@ -17,6 +18,8 @@ mod heads;
 pub mod id;
 pub mod journal;
 pub mod log;
+mod memory;
+mod partitions;
 pub mod platform;
 pub mod ports;
 pub mod processor;
@@ -25,6 +28,7 @@ pub mod record;
 pub mod registry;
 pub mod replay;
 pub mod rows;
+mod run;
 pub mod store;
 pub mod task;
 pub mod testing;
@@ -38,6 +42,7 @@ pub use header::{Applied, Body, CommandHeader, DecodeError, FactHeader, Header, 
 pub use id::EventId;
 pub use journal::JournalEntry;
 pub use log::{Log, LogError, Logged};
+pub use memory::InMemory;
 pub use platform::{Place, Platform};
 pub use processor::{Cx, Effects, Event, Identity, Ports, Processor, Refusal, State};
 pub use reader::{Page, Reader};

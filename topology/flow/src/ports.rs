@@ -59,10 +59,10 @@ macro_rules! node {
             };
 
             /// What the node reads.
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub enum In { $(
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub enum In<'a> { $(
                 #[doc = concat!("From ", $(stringify!($in_topic), " "),+)]
-                $in($in_body),
+                $in(&'a $in_body),
             )+ }
 
             /// What the node writes.
@@ -91,27 +91,37 @@ macro_rules! node {
             pub struct Ports;
 
             impl $crate::processor::Ports for Ports {
-                type In = In;
+                type In<'a> = In<'a>;
                 type Out = Out;
                 const NODE: &'static $crate::Node = &NODE;
 
-                fn decode(port: usize, datum: &[u8]) -> Result<($crate::Header, In), $crate::DecodeError> {
+                fn decode(port: usize, datum: &[u8]) -> Result<$crate::InMemory, $crate::DecodeError> {
                     let topic = NODE.inputs[port];
                     $($(
                         if std::ptr::eq(topic, &$in_topic) {
                             let (header, body) = <$in_body as $crate::Body>::decode(datum)?;
-                            return Ok((header, In::$in(body)));
+                            return Ok($crate::InMemory::new(header, body));
                         }
                     )+)+
                     unreachable!("invariant: the port of a declared input")
                 }
-                fn key(input: &In) -> &str {
+                fn read(port: usize, record: &$crate::InMemory) -> Option<(&$crate::Header, In<'_>)> {
+                    let topic = NODE.inputs[port];
+                    $($(
+                        if std::ptr::eq(topic, &$in_topic) {
+                            let (header, body) = record.read::<$in_body>()?;
+                            return Some((header, In::$in(body)));
+                        }
+                    )+)+
+                    unreachable!("invariant: the port of a declared input")
+                }
+                fn key<'a: 'a>(input: In<'a>) -> &'a str {
                     match input { $(In::$in(body) => $crate::Body::key(body),)+ }
                 }
-                fn encode_in(input: &In, header: &$crate::Header, out: &mut Vec<u8>) {
+                fn encode_in(input: In<'_>, header: &$crate::Header, out: &mut Vec<u8>) {
                     match input { $(In::$in(body) => $crate::Body::encode(body, header, out),)+ }
                 }
-                fn encode_in_body(input: &In, out: &mut Vec<u8>) {
+                fn encode_in_body(input: In<'_>, out: &mut Vec<u8>) {
                     match input { $(In::$in(body) => {
                         out.extend_from_slice($crate::Body::name(body).as_bytes());
                         $crate::Body::encode_body(body, out)
@@ -128,6 +138,10 @@ macro_rules! node {
                 fn encode(out: &Out, header: &$crate::Header, bytes: &mut Vec<u8>) {
                     let _ = (header, &bytes);
                     match *out { $(Out::$out(ref body) => $crate::Body::encode(body, header, bytes),)* }
+                }
+                fn keep(out: Out, header: $crate::Header) -> $crate::InMemory {
+                    let _ = &header;
+                    match out { $(Out::$out(body) => $crate::InMemory::new(header, body),)* }
                 }
             }
         }

@@ -7,13 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::reader::{Page, Reader};
 use crate::rows::{self, Collection, Family, Index, Ordered};
 use crate::store::Overlaid;
-use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, Node, Timestamp, TopicRef};
+use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, InMemory, Node, Timestamp, TopicRef};
 
 /// What a node may read and write, expanded from the graph's declaration by [`crate::node!`]: closed enums, so that
 /// emitting to a topic that the graph does not give the node does not compile.
 pub trait Ports: 'static {
-    /// One of the bodies the node reads.
-    type In;
+    /// One of the bodies the node reads, lent: the same body goes to all its readers.
+    type In<'a>: Copy;
     /// One of the bodies the node writes.
     type Out;
     /// The node.
@@ -23,19 +23,23 @@ pub trait Ports: 'static {
     ///
     /// # Errors
     /// Names the field that could not be read.
-    fn decode(port: usize, datum: &[u8]) -> Result<(Header, Self::In), DecodeError>;
+    fn decode(port: usize, datum: &[u8]) -> Result<InMemory, DecodeError>;
+    /// The envelope of a record of input `port`; nothing where its body is not of the type that the port has.
+    fn read(port: usize, record: &InMemory) -> Option<(&Header, Self::In<'_>)>;
     /// The id the body is about: what the record's key must be.
-    fn key(input: &Self::In) -> &str;
+    fn key<'a>(input: Self::In<'a>) -> &'a str;
     /// Writes a command envelope: for forwarding.
-    fn encode_in(input: &Self::In, header: &Header, out: &mut Vec<u8>);
+    fn encode_in(input: Self::In<'_>, header: &Header, out: &mut Vec<u8>);
     /// Writes the body alone, canonically: for digests.
-    fn encode_in_body(input: &Self::In, out: &mut Vec<u8>);
+    fn encode_in_body(input: Self::In<'_>, out: &mut Vec<u8>);
     /// Index in the node's outputs of the topic that `out` goes to.
     fn port(out: &Self::Out) -> usize;
     /// The record's key.
     fn out_key(out: &Self::Out) -> &str;
     /// Writes an envelope.
     fn encode(out: &Self::Out, header: &Header, bytes: &mut Vec<u8>);
+    /// Keeps an envelope that is written, for those who read it at once.
+    fn keep(out: Self::Out, header: Header) -> InMemory;
 }
 
 /// What a processor is given besides the event: the only time there is, and where the event came from.
@@ -195,7 +199,7 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 }
 
 /// The bodies a processor reads.
-pub type In<P> = <<P as Processor>::Ports as Ports>::In;
+pub type In<'a, P> = <<P as Processor>::Ports as Ports>::In<'a>;
 /// The bodies a processor writes.
 pub type Out<P> = <<P as Processor>::Ports as Ports>::Out;
 
@@ -220,13 +224,13 @@ pub trait Processor: Send + Sync + 'static {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, Self::Head>,
-        event: Event<In<Self>, Self::Timer>,
+        event: Event<In<'_, Self>, Self::Timer>,
     ) -> Effects<Out<Self>, Self::Timer>
     where
         Self: Sized;
 
     /// The refusal event for a command that the core refuses. A node with a door has one for every command.
-    fn refuse(&self, command: &In<Self>, refusal: &Refusal) -> Option<Out<Self>>
+    fn refuse(&self, command: In<'_, Self>, refusal: &Refusal) -> Option<Out<Self>>
     where
         Self: Sized,
     {
@@ -235,7 +239,7 @@ pub trait Processor: Send + Sync + 'static {
     }
 
     /// By what the core remembers a command.
-    fn identity(&self, command: &In<Self>) -> Identity
+    fn identity(&self, command: In<'_, Self>) -> Identity
     where
         Self: Sized,
     {

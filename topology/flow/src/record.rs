@@ -1,6 +1,6 @@
 //! A record on its way in and on its way out, as drivers and tasks hand it to each other.
 
-use crate::TopicRef;
+use crate::{InMemory, TopicRef};
 
 /// A record to apply.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Target {
 }
 
 /// A record to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Produced {
     /// Where to.
     pub target: Target,
@@ -50,4 +50,17 @@ pub struct Produced {
     pub value: Option<Vec<u8>>,
     /// Headers: dead letters only, for a header costs a third of the throughput.
     pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// The envelope that the value holds, until it is handed over. Whoever changes the value without its frame drops it.
+    pub memory: Option<InMemory>,
 }
+
+/// What is written is compared; an envelope in memory says the same once more.
+impl PartialEq for Produced {
+    fn eq(&self, other: &Self) -> bool {
+        let told = |record: &Self| (record.target, record.partition);
+        told(self) == told(other)
+            && (&self.key, &self.value, &self.headers) == (&other.key, &other.value, &other.headers)
+    }
+}
+
+impl Eq for Produced {}

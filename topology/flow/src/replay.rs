@@ -127,7 +127,7 @@ fn epoch(
         let topic = task.node().inputs[usize::from(run.port)];
         for offset in run.first..run.first + u64::from(run.count) {
             let input = inputs.take(topic, offset)?;
-            task.apply(store, usize::from(run.port), &input, &mut out).map_err(stopped)?;
+            task.apply(store, usize::from(run.port), &input, None, &mut out).map_err(stopped)?;
         }
     }
     if let Some(commit) = task.finish() {

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{Date, EventId, Timestamp};
 
@@ -271,7 +271,7 @@ pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// Says why they are none.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes follow after its end", rest.len())),
@@ -280,7 +280,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 /// A value from its bytes. A row that this build cannot read is a broken invariant: it halts the task.
-pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> T {
+pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> T {
     read(bytes).unwrap_or_else(|why| panic!("a state row cannot be read as {}: {why}", std::any::type_name::<T>()))
 }
 

@@ -10,18 +10,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::counters::Counters;
 use crate::door::Letter;
 use crate::framing;
 use crate::heads::Heads;
 use crate::journal::JournalEntry;
-use crate::processor::{Cx, Effects, Event, Out, Ports, Processor};
+use crate::processor::{Cx, Effects, Event, In, Out, Output, Ports, Processor};
 use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
 pub use crate::registry::{Registry, TranslateError};
 use crate::rows::{self, Lives, tag};
 use crate::store::{Changes, Overlaid, Store, Writes};
 use crate::timers;
-use crate::{EventId, FactHeader, Header, Node, Origin, Timestamp, TopicRef, partition_of};
+use crate::{EventId, FactHeader, Header, InMemory, Node, Origin, Timestamp, TopicRef, partition_of};
 
 /// What every task of a process shares.
 #[derive(Clone)]
@@ -51,25 +52,6 @@ pub struct TaskCommit {
     pub lives: Lives,
     /// The epoch's journal entry.
     pub journal: JournalEntry,
-}
-
-/// What a task has counted since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Inputs applied.
-    pub inputs: u64,
-    /// Timers fired.
-    pub timers: u64,
-    /// Records written.
-    pub outputs: u64,
-    /// Commands dropped because they were answered before.
-    pub duplicates: u64,
-    /// Commands refused because their id was used for another request.
-    pub conflicts: u64,
-    /// Commands that arrived on a partition not their key's.
-    pub forwards: u64,
-    /// Records that could not be taken.
-    pub dead_letters: u64,
 }
 
 /// Why an epoch cannot be finished.
@@ -104,11 +86,19 @@ pub trait Task: Send {
     fn firing(&self) -> Option<String> {
         None
     }
-    /// Applies a record; one below the position is dropped.
+    /// Applies a record; one below the position is dropped. `memory` is its envelope, where it comes by hand and its writer
+    /// has kept that.
     ///
     /// # Errors
     /// The epoch cannot be finished.
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop>;
+    fn apply(
+        &mut self,
+        store: &dyn Store,
+        port: usize,
+        input: &Input,
+        memory: Option<&InMemory>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop>;
     /// Ends the epoch: what it changed, or nothing.
     fn finish(&mut self) -> Option<TaskCommit>;
     /// Drops everything since `begin`.
@@ -116,12 +106,12 @@ pub trait Task: Send {
 }
 
 /// What caused a step, as its outputs tell it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Cause {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Cause<'a> {
     pub id: EventId,
-    pub correlation: String,
-    pub actor: Option<String>,
-    pub traceparent: Option<String>,
+    pub correlation: &'a str,
+    pub actor: Option<&'a str>,
+    pub traceparent: Option<&'a str>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -136,6 +126,9 @@ pub struct ProcessorTask<P: Processor> {
     pub(crate) setup: Setup,
     pub(crate) writes: RefCell<Writes>,
     heads: Heads<P::Head>,
+    /// The ids of our own schemas: by which each input is read, and under which each output is written.
+    pub(crate) reads: Vec<u32>,
+    writes_as: Vec<u32>,
     pub(crate) counters: Counters,
     partition: u32,
     meta: Option<Meta>,
@@ -157,8 +150,11 @@ impl<P: Processor> ProcessorTask<P> {
             timers: 0,
             runs: Vec::new(),
         };
+        let ids = |topics: &[TopicRef]| topics.iter().map(|topic| setup.registry.id(topic.schema)).collect();
         ProcessorTask {
             processor,
+            reads: ids(P::Ports::NODE.inputs),
+            writes_as: ids(P::Ports::NODE.outputs),
             setup,
             writes: RefCell::default(),
             heads: Heads::default(),
@@ -181,10 +177,10 @@ impl<P: Processor> ProcessorTask<P> {
     pub(crate) fn step(
         &mut self,
         store: &dyn Store,
-        cause: &Cause,
+        cause: Cause<'_>,
         record: Option<(&Header, &Input)>,
         key: &str,
-        event: Event<crate::processor::In<P>, P::Timer>,
+        event: Event<In<'_, P>, P::Timer>,
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
         let (command, fact) = match record {
@@ -195,8 +191,8 @@ impl<P: Processor> ProcessorTask<P> {
         let cx = Cx {
             now: self.journal.now,
             id: cause.id,
-            correlation: &cause.correlation,
-            actor: cause.actor.as_deref(),
+            correlation: cause.correlation,
+            actor: cause.actor,
             command,
             fact,
             place: record.map(|(_, input)| (input.topic, input.partition, input.offset)),
@@ -211,27 +207,27 @@ impl<P: Processor> ProcessorTask<P> {
     pub(crate) fn perform(
         &mut self,
         store: &dyn Store,
-        cause: &Cause,
+        cause: Cause<'_>,
         key: &str,
         effects: Effects<Out<P>, P::Timer>,
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
-        for (ordinal, output) in effects.outputs.iter().enumerate() {
+        for (ordinal, Output { body, answers }) in effects.outputs.into_iter().enumerate() {
             let header = Header::Fact(FactHeader {
                 id: cause.id.output(P::Ports::NODE.name, ordinal as u32),
                 time: self.journal.now,
                 causation: cause.id,
-                correlation: cause.correlation.clone(),
-                answers: output.answers.clone(),
-                actor: cause.actor.clone(),
-                traceparent: cause.traceparent.clone(),
+                correlation: cause.correlation.to_owned(),
+                answers,
+                actor: cause.actor.map(str::to_owned),
+                traceparent: cause.traceparent.map(str::to_owned),
                 applied: Vec::new(),
             });
-            let topic = P::Ports::NODE.outputs[P::Ports::port(&output.body)];
-            let mut value = framing::frame(self.setup.registry.id(topic.schema));
-            P::Ports::encode(&output.body, &header, &mut value);
-            let key = P::Ports::out_key(&output.body).as_bytes();
-            self.produce(out, topic, key, value)?;
+            let port = P::Ports::port(&body);
+            let mut value = framing::frame(self.writes_as[port]);
+            P::Ports::encode(&body, &header, &mut value);
+            let key = P::Ports::out_key(&body).as_bytes().to_vec();
+            self.produce(out, P::Ports::NODE.outputs[port], key, value, Some(P::Ports::keep(body, header)))?;
         }
         for (timer, deadline) in effects.timers {
             self.set_timer(store, cause, key, &timer, deadline);
@@ -243,8 +239,9 @@ impl<P: Processor> ProcessorTask<P> {
         &mut self,
         out: &mut Vec<Produced>,
         topic: TopicRef,
-        key: &[u8],
+        key: Vec<u8>,
         value: Vec<u8>,
+        memory: Option<InMemory>,
     ) -> Result<(), Stop> {
         let size = key.len() + value.len();
         if size > self.setup.max_record {
@@ -256,10 +253,11 @@ impl<P: Processor> ProcessorTask<P> {
         self.counters.outputs += 1;
         out.push(Produced {
             target: Target::Topic(topic),
-            partition: partition_of(key, self.setup.partitions),
-            key: Some(key.to_vec()),
+            partition: partition_of(&key, self.setup.partitions),
+            key: Some(key),
             value: Some(value),
             headers: Vec::new(),
+            memory,
         });
         Ok(())
     }
@@ -277,7 +275,7 @@ impl<P: Processor> ProcessorTask<P> {
     fn set_timer(
         &mut self,
         store: &dyn Store,
-        cause: &Cause,
+        cause: Cause<'_>,
         key: &str,
         timer: &P::Timer,
         deadline: Option<Timestamp>,
@@ -334,8 +332,9 @@ impl<P: Processor> Task for ProcessorTask<P> {
             }
             self.counters.timers += 1;
             let timers::Due { deadline, key, name, set_by } = self.firing.insert(due).clone();
+            let set_by: Cause<'_> = rows::from_bytes(&set_by);
             let id = EventId::of_timer(P::Ports::NODE.name, &key, &name, deadline, set_by.id);
-            self.step(store, &Cause { id, ..set_by }, None, &key, Event::Timer(rows::from_bytes(&name)), out)?;
+            self.step(store, Cause { id, ..set_by }, None, &key, Event::Timer(rows::from_bytes(&name)), out)?;
             self.firing = None;
         }
         Ok(())
@@ -345,14 +344,21 @@ impl<P: Processor> Task for ProcessorTask<P> {
         self.firing.as_ref().map(timers::Due::told::<P::Timer>)
     }
 
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
+    fn apply(
+        &mut self,
+        store: &dyn Store,
+        port: usize,
+        input: &Input,
+        memory: Option<&InMemory>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
         if input.offset < self.position(store, port) {
             return Ok(());
         }
         self.positions[port] = Some(input.offset + 1);
         self.journal.push(port as u8, input.offset);
         self.counters.inputs += 1;
-        self.admit(store, port, input, out)
+        self.admit(store, port, input, memory, out)
     }
 
     fn finish(&mut self) -> Option<TaskCommit> {

@@ -13,6 +13,12 @@ use crate::{CommandHeader, EventId, FactHeader, Header, Timestamp};
 
 pub use world::World;
 
+/// Keeps a body for as long as the tests run, for whoever makes what a processor is lent.
+#[must_use]
+pub fn kept<B>(body: impl Into<B>) -> &'static B {
+    Box::leak(Box::new(body.into()))
+}
+
 /// A processor with a state, a clock that the test sets, and one way to step.
 pub struct Bench<P: Processor> {
     /// The processor.
@@ -46,19 +52,19 @@ impl<P: Processor> Bench<P> {
     }
 
     /// A command with this id meets `key`.
-    pub fn command(&mut self, key: &str, id: &str, input: In<P>) -> Effects<Out<P>, P::Timer> {
+    pub fn command(&mut self, key: &str, id: &str, input: In<'_, P>) -> Effects<Out<P>, P::Timer> {
         let command =
             CommandHeader { id: id.to_owned(), time: self.now, actor: self.actor.clone(), ..Default::default() };
         self.step(key, Some(Header::Command(command)), Event::Input(input))
     }
 
     /// A fact meets `key`.
-    pub fn fact(&mut self, key: &str, input: In<P>) -> Effects<Out<P>, P::Timer> {
+    pub fn fact(&mut self, key: &str, input: In<'_, P>) -> Effects<Out<P>, P::Timer> {
         self.step(key, Some(Header::Fact(FactHeader::default())), Event::Input(input))
     }
 
     /// A fact that answers the command `id` meets `key`.
-    pub fn answer(&mut self, key: &str, id: &str, input: In<P>) -> Effects<Out<P>, P::Timer> {
+    pub fn answer(&mut self, key: &str, id: &str, input: In<'_, P>) -> Effects<Out<P>, P::Timer> {
         let fact = FactHeader { answers: Some(id.to_owned()), correlation: id.to_owned(), ..Default::default() };
         self.step(key, Some(Header::Fact(fact)), Event::Input(input))
     }
@@ -82,7 +88,7 @@ impl<P: Processor> Bench<P> {
         &mut self,
         key: &str,
         mut header: Option<Header>,
-        event: Event<In<P>, P::Timer>,
+        event: Event<In<'_, P>, P::Timer>,
     ) -> Effects<Out<P>, P::Timer> {
         self.steps += 1;
         let id = EventId::of_command("bench", key, &self.steps.to_string(), &[]);

@@ -17,7 +17,8 @@ pub(crate) struct Due {
     pub deadline: Timestamp,
     pub key: String,
     pub name: Vec<u8>,
-    pub set_by: Cause,
+    /// Its [`Cause`], as it lies in the store.
+    pub set_by: Vec<u8>,
 }
 
 impl Due {
@@ -30,7 +31,7 @@ impl Due {
 }
 
 /// Sets, moves or clears the timer `name` of `key`.
-pub(crate) fn set(rows: Overlaid<'_>, cause: &Cause, key: &str, name: &[u8], deadline: Option<Timestamp>) {
+pub(crate) fn set(rows: Overlaid<'_>, cause: Cause<'_>, key: &str, name: &[u8], deadline: Option<Timestamp>) {
     let of_key = of_key(key, name);
     if let Some(bytes) = rows.get(&of_key) {
         rows.delete(in_order(rows::from_bytes(&bytes), key, name));
@@ -40,7 +41,7 @@ pub(crate) fn set(rows: Overlaid<'_>, cause: &Cause, key: &str, name: &[u8], dea
         Some(deadline) => {
             rows.put(of_key, rows::to_bytes(&deadline));
             // Whatever a store has of the name lies at the one deadline that it has, and that was written just now.
-            rows.put_new(in_order(deadline, key, name), rows::to_bytes(cause));
+            rows.put_new(in_order(deadline, key, name), rows::to_bytes(&cause));
         }
     }
 }
@@ -64,7 +65,7 @@ pub(crate) fn due(rows: &dyn Store, now: Timestamp, limit: u32) -> Vec<Due> {
         let (Some(deadline), Some(key)) = (Timestamp::read(&mut rest), String::read(&mut rest)) else {
             panic!("a timer's key cannot be read");
         };
-        found.push(Due { deadline, key, name: rest.to_vec(), set_by: rows::from_bytes(cause) });
+        found.push(Due { deadline, key, name: rest.to_vec(), set_by: cause.to_vec() });
         if found.len() < limit as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     found

@@ -161,13 +161,12 @@ fn an_account_with_open_legs_or_money_is_not_closed() {
 
 #[test]
 fn the_core_s_refusals_become_this_node_s_event() {
-    let command = In::Command(open().into());
+    let command = In::Command(kept(open()));
     for (refusal, code) in [
         (Refusal::Conflict { first_seen: Timestamp(5) }, "conflict"),
         (Refusal::Stale { time: Timestamp(5), oldest: Timestamp(6) }, "stale_command"),
     ] {
-        let Some(Out::Event(AccountEvent::AccountRefused(refused))) = AccountProcessor.refuse(&command, &refusal)
-        else {
+        let Some(Out::Event(AccountEvent::AccountRefused(refused))) = AccountProcessor.refuse(command, &refusal) else {
             panic!("no refusal for {refusal:?}");
         };
         assert_eq!((refused.command.as_str(), refused.reason.code.as_str()), ("OpenAccount", code));

@@ -200,7 +200,7 @@ fn a_system_account_opens_at_its_first_posting_and_goes_below_zero() {
         value_date: given.bench.now.date(),
         r#final: true,
     };
-    let effects = given.bench.fact(given.account, In::Leg(leg.into()));
+    let effects = given.bench.fact(given.account, In::Leg(kept(leg)));
     let [opened, entry, posted] = <[_; 3]>::try_from(effects.outputs).unwrap().map(|output| output.body);
     assert!(matches!(
         opened,

@@ -1,6 +1,6 @@
 //! What becomes of commands to a transaction that is held, and of those that come at the wrong time.
 
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::time::{DAY, SECOND};
 use tributary_flow::{Date, Identity, Processor, Refusal, Timestamp};
 use tributary_graph::transaction::{In, Out};
@@ -249,7 +249,7 @@ fn the_value_date_is_the_clients_or_the_day_of_booking() {
         let mut bench = Bench::new(TransactionProcessor::default());
         let legs = ["world:EUR DEBIT 1 EUR", "fees:EUR CREDIT 1 EUR"];
         let command = CreateTransaction { value_date: given, ..create(&legs) };
-        let effects = bench.command(T, "c", In::Command(TransactionCommand::CreateTransaction(command)));
+        let effects = bench.command(T, "c", In::Command(kept(TransactionCommand::CreateTransaction(command))));
         let Out::Event(TransactionEvent::TransactionPosting(posting)) = &effects.outputs[1].body else {
             panic!("the posting second")
         };
@@ -262,13 +262,16 @@ fn what_the_core_refuses_has_an_event_and_only_creation_is_remembered_by_its_key
     let processor = TransactionProcessor::default();
     let conflict = Refusal::Conflict { first_seen: Timestamp(5) };
     let stale = Refusal::Stale { time: Timestamp(1), oldest: Timestamp(2) };
-    let create = In::Command(TransactionCommand::CreateTransaction(payment()));
-    let refused = |command: &In, refusal| processor.refuse(command, refusal).map(|out| line(&out));
-    assert_eq!(refused(&create, &conflict).as_deref(), Some("Refused conflict first_seen=5"));
-    assert_eq!(refused(&In::Command(cancel()), &stale).as_deref(), Some("Refused stale_command time oldest=2 time=1"));
-    assert_eq!(processor.refuse(&voided("bob"), &stale), None);
-    assert_eq!(processor.identity(&create), Identity::Key);
-    assert_eq!(processor.identity(&In::Command(void())), Identity::Command);
+    let create = In::Command(kept(TransactionCommand::CreateTransaction(payment())));
+    let refused = |command: In<'static>, refusal| processor.refuse(command, refusal).map(|out| line(&out));
+    assert_eq!(refused(create, &conflict).as_deref(), Some("Refused conflict first_seen=5"));
+    assert_eq!(
+        refused(In::Command(kept(cancel())), &stale).as_deref(),
+        Some("Refused stale_command time oldest=2 time=1")
+    );
+    assert_eq!(processor.refuse(voided("bob"), &stale), None);
+    assert_eq!(processor.identity(create), Identity::Key);
+    assert_eq!(processor.identity(In::Command(kept(void()))), Identity::Command);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What makes no transaction, and which shard a system account means.
 
 use tributary_flow::partition_of;
+use tributary_flow::testing::kept;
 use tributary_graph::transaction::{In, Out};
 use tributary_schemas::transactions::{CreateTransaction, TransactionCommand, TransactionEvent};
 
@@ -97,7 +98,7 @@ fn the_shard_of_a_system_account_lies_where_the_first_ordinary_account_does() {
             let legs =
                 ["world:EUR DEBIT 3 EUR".into(), format!("{account} CREDIT 1 EUR"), "fees:EUR CREDIT 2 EUR".into()];
             let command = create(&legs.each_ref().map(String::as_str));
-            let effects = case.bench.command(T, "c", In::Command(TransactionCommand::CreateTransaction(command)));
+            let effects = case.bench.command(T, "c", In::Command(kept(TransactionCommand::CreateTransaction(command))));
             let Out::Event(TransactionEvent::TransactionInitiated(initiated)) = &effects.outputs[0].body else {
                 panic!("initiated first")
             };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::{Effects, Timestamp};
 use tributary_graph::transaction::{In, Out};
 use tributary_schemas::risk::RiskDecision;
@@ -58,7 +58,7 @@ impl World {
         self.commands += 1;
         self.bench.privileged = matches!(command, TransactionCommand::ReviewTransaction(_));
         self.bench.actor = Some(if self.bench.privileged { "rita" } else { "ines" }.into());
-        let effects = self.bench.command(T, &format!("c{}", self.commands), In::Command(command));
+        let effects = self.bench.command(T, &format!("c{}", self.commands), In::Command(kept(command)));
         self.take(effects);
     }
 

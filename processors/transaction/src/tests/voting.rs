@@ -1,6 +1,6 @@
 //! From the legs to the decision, and every way in which it is not reached.
 
-use tributary_flow::testing::Bench;
+use tributary_flow::testing::{Bench, kept};
 use tributary_flow::time::{DAY, SECOND};
 use tributary_graph::transaction::{In, Out};
 use tributary_schemas::accounts::{LegRefused, Vote};
@@ -52,7 +52,7 @@ fn a_leg_carries_all_lines_of_its_account_and_names_those_across() {
     let legs =
         ["alice DEBIT 10 EUR", "alice DEBIT 2 EUR", "bob CREDIT 9 EUR", "alice CREDIT 1 EUR", "fees:EUR CREDIT 2 EUR"];
     let mut bench = Bench::new(TransactionProcessor::default());
-    let command = In::Command(TransactionCommand::CreateTransaction(create(&legs)));
+    let command = In::Command(kept(TransactionCommand::CreateTransaction(create(&legs))));
     let effects = bench.command(T, "c", command);
     let asked: Vec<_> = effects
         .outputs
@@ -130,7 +130,7 @@ fn an_objection_without_a_reason_is_given_one() {
     let mut case = Case::of(payment());
     let account_id = "bob".parse().expect("an account");
     let silent = LegRefused { transaction_id: tx(), account_id, reasons: Vec::new() };
-    assert_eq!(case.fact(In::Vote(Vote::LegRefused(silent)))[0], "LegCancelled alice refused");
+    assert_eq!(case.fact(In::Vote(kept(Vote::LegRefused(silent))))[0], "LegCancelled alice refused");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 use tributary_flow::framing::{frame, unframe};
 use tributary_flow::task::{Counters, Input, Produced, Stop, Target, TaskCommit, TranslateError};
-use tributary_flow::{Node, Registry, Setup, Store, Task, Timestamp};
+use tributary_flow::{InMemory, Node, Registry, Setup, Store, Task, Timestamp};
 use tributary_schemas::evolve::Translator;
 use tributary_schemas::registry::{self, Published};
 use tributary_sim::Version;
@@ -205,8 +205,15 @@ impl Task for Newer {
         self.0.firing()
     }
 
-    fn apply(&mut self, store: &dyn Store, port: usize, input: &Input, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.run(out, |task, out| task.apply(store, port, input, out))
+    fn apply(
+        &mut self,
+        store: &dyn Store,
+        port: usize,
+        input: &Input,
+        memory: Option<&InMemory>,
+        out: &mut Vec<Produced>,
+    ) -> Result<(), Stop> {
+        self.run(out, |task, out| task.apply(store, port, input, memory, out))
     }
 
     fn finish(&mut self) -> Option<TaskCommit> {

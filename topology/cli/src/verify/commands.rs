@@ -142,15 +142,16 @@ fn meet<P: Processor>(
 ) -> Met {
     let datum = decoder.datum(topic, record).ok();
     let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-    let opened = datum.and_then(|datum| P::Ports::decode(port, &datum).ok()).zip(key);
+    let opened = datum.and_then(|datum| P::Ports::decode(port, &datum).ok());
+    let opened = opened.as_ref().and_then(|opened| P::Ports::read(port, opened)).zip(key);
     let Some(((Header::Command(command), body), key)) = opened else { return Met::Bad };
     if partition_of(key.as_bytes(), partitions) != partition {
         return if command.origin.is_none() { Met::Astray } else { Met::Bad };
     }
-    let by_key = processor.identity(&body) == Identity::Key;
-    let digest = request_digest::<P::Ports>(&command, &body);
+    let by_key = processor.identity(body) == Identity::Key;
+    let digest = request_digest::<P::Ports>(command, body);
     let door = topic.name;
-    let command = Command { door, id: command.id, digest, by_key, applied: false, place: String::new() };
+    let command = Command { door, id: command.id.clone(), digest, by_key, applied: false, place: String::new() };
     Met::Command(key.to_owned(), command)
 }
 

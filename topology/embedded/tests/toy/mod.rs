@@ -81,7 +81,7 @@ impl Processor for Wallet {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, i64>,
-        event: Event<wallet::In, (String, u64)>,
+        event: Event<wallet::In<'_>, (String, u64)>,
     ) -> Effects<wallet::Out, (String, u64)> {
         let mut effects = Effects::none();
         let balance = state.head.get_or_insert_default();
@@ -91,18 +91,18 @@ impl Processor for Wallet {
                 return effects;
             }
             Event::Input(wallet::In::Order(order)) if order.verb == "later" => {
-                effects.set_timer((order.to, 1), cx.now.plus(order.amount as i64));
+                effects.set_timer((order.to.clone(), 1), cx.now.plus(order.amount as i64));
                 return effects;
             }
             Event::Input(wallet::In::Order(order)) if order.verb == "cancel" => {
-                effects.clear_timer((order.to, 1));
+                effects.clear_timer((order.to.clone(), 1));
                 return effects;
             }
             Event::Input(wallet::In::Order(order)) if order.verb == "panic" => {
                 assert!(self.fixed, "told to");
                 return effects;
             }
-            Event::Input(wallet::In::Order(order)) => (order.to, order.amount),
+            Event::Input(wallet::In::Order(order)) => (order.to.clone(), order.amount),
             Event::Timer((to, amount)) => (to, amount),
         };
         *balance -= amount as i64;
@@ -111,12 +111,12 @@ impl Processor for Wallet {
         effects
     }
 
-    fn refuse(&self, command: &wallet::In, _: &Refusal) -> Option<wallet::Out> {
+    fn refuse(&self, command: wallet::In<'_>, _: &Refusal) -> Option<wallet::Out> {
         let wallet::In::Order(order) = command else { return None };
         Some(Paid { from: order.from.clone(), amount: 0 }.into())
     }
 
-    fn identity(&self, _: &wallet::In) -> Identity {
+    fn identity(&self, _: wallet::In<'_>) -> Identity {
         Identity::Command
     }
 }
@@ -133,7 +133,7 @@ impl Processor for Tally {
         _: &Cx<'_>,
         _: &str,
         state: &mut State<'_, u64>,
-        _: Event<tally::In, ()>,
+        _: Event<tally::In<'_>, ()>,
     ) -> Effects<tally::Out, ()> {
         *state.head.get_or_insert_default() += 1;
         Effects::none()

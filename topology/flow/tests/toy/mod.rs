@@ -134,7 +134,7 @@ impl Processor for Counter {
         cx: &Cx<'_>,
         key: &str,
         state: &mut State<'_, i64>,
-        event: Event<counter::In, u8>,
+        event: Event<counter::In<'_>, u8>,
     ) -> Effects<counter::Out, u8> {
         let mut effects = Effects::none();
         let number = match event {
@@ -159,7 +159,7 @@ impl Processor for Counter {
         effects
     }
 
-    fn refuse(&self, command: &counter::In, refusal: &Refusal) -> Option<counter::Out> {
+    fn refuse(&self, command: counter::In<'_>, refusal: &Refusal) -> Option<counter::Out> {
         let counter::In::Tell(Tell(told)) = command;
         let number = if matches!(refusal, Refusal::Conflict { .. }) { -409 } else { -410 };
         Some(Told(Number { key: told.key.clone(), number }).into())
@@ -182,13 +182,13 @@ impl Processor for Mirror {
         _: &Cx<'_>,
         _: &str,
         state: &mut State<'_, i64>,
-        event: Event<mirror::In, ()>,
+        event: Event<mirror::In<'_>, ()>,
     ) -> Effects<mirror::Out, ()> {
         let mut effects = Effects::none();
         if let Event::Input(mirror::In::Told(Told(told))) = event {
             assert!(self.mended || told.number != 1300, "thirteen hundred");
             state.head = Some(told.number);
-            effects.emit(Mirrored(told));
+            effects.emit(Mirrored(told.clone()));
         }
         effects
     }

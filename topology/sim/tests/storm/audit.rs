@@ -36,7 +36,7 @@ impl Processor for Audit {
         cx: &Cx<'_>,
         _: &str,
         state: &mut State<'_, Watched>,
-        _: Event<audit::In, ()>,
+        _: Event<audit::In<'_>, ()>,
     ) -> Effects<audit::Out, ()> {
         let (count, mixed) = state.head.get_or_insert_default();
         let id = u64::from(cx.id.0[0]) + 1;
