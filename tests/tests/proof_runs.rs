@@ -183,7 +183,7 @@ impl Task for Broken {
         let mut commit = self.task.finish()?;
         if matches!(self.flaw, Flaw::Forgets) && commit.journal.epoch % 7 == 3 {
             // Rows of heads begin with an `h`.
-            commit.changes.retain(|key, _| key.first() != Some(&b'h'));
+            commit.changes.retain(|(key, _)| key.first() != Some(&b'h'));
         }
         Some(commit)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::framing::{frame, unframe};
 use crate::processor::{Effects, Event, Identity, In, Ports, Processor, Refusal};
 use crate::rows::{self, tag};
-use crate::store::{Overlaid, Store};
+use crate::store::Store;
 use crate::task::{Cause, Input, ProcessorTask, Produced, Stop, Target, TranslateError};
 use crate::time::DAY;
 use crate::{CommandHeader, EventId, Header, InMemory, Kind, Origin, Timestamp, partition_of};
@@ -263,9 +263,9 @@ impl<P: Processor> ProcessorTask<P> {
         if identity == Identity::Command {
             rows::write_text(&command.id, &mut at);
         }
-        let rows = Overlaid { base: store, writes: &self.writes };
+        let (rows, scratch) = self.keys.rows(store, key);
         let seen: Option<Seen> = rows.get(&at).map(|bytes| rows::from_bytes(&bytes));
-        let remember = rows::to_bytes(&Seen { digest, at: now });
+        let remember = scratch.bytes(&Seen { digest, at: now });
         match seen {
             Some(seen) if seen.digest == digest => Known::Answered,
             Some(seen) => {

@@ -8,15 +8,16 @@
 //!
 //! Everything here is a function of its arguments. That is what lets the simulator prove it and a replay audit it.
 
+mod by_text;
 mod counters;
 pub mod door;
 pub mod engine;
 pub mod foresight;
 pub mod framing;
 pub mod header;
-mod heads;
 pub mod id;
 pub mod journal;
+mod keys;
 pub mod log;
 mod memory;
 mod partitions;

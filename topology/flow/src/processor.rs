@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{self, Collection, Family, Index, Ordered};
+use crate::rows::{self, Collection, Family, Index, Ordered, Scratch};
 use crate::store::Overlaid;
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, InMemory, Node, Timestamp, TopicRef};
 
@@ -158,13 +158,16 @@ pub struct State<'a, H> {
     pub head: Option<H>,
     pub(crate) key: &'a str,
     pub(crate) rows: Overlaid<'a>,
+    /// Rows across keys.
+    pub(crate) indexed: Overlaid<'a>,
+    pub(crate) scratch: &'a Scratch,
 }
 
 impl<H: Serialize + DeserializeOwned> State<'_, H> {
     /// One row.
     #[must_use]
     pub fn get<K: Ordered, V: DeserializeOwned>(&self, collection: &Collection<K, V>, at: &K) -> Option<V> {
-        Reader::new(&self.rows).row(self.key, collection, at)
+        self.rows.read(rows::join(rows::collection(self.key, collection), at))
     }
 
     /// Rows in order.
@@ -179,7 +182,7 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 
     /// Writes a row.
     pub fn put<K: Ordered, V: Serialize>(&mut self, collection: &Collection<K, V>, at: &K, value: &V) {
-        self.rows.put(rows::join(rows::collection(self.key, collection), at), rows::to_bytes(value));
+        self.rows.put(rows::join(rows::collection(self.key, collection), at), self.scratch.bytes(value));
     }
 
     /// Deletes a row, there or not.
@@ -189,12 +192,12 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 
     /// Writes a row of an index.
     pub fn index<K: Ordered, V: Serialize>(&mut self, index: &Index<K, V>, at: &K, value: &V) {
-        self.rows.put(rows::join(index.prefix(), at), rows::to_bytes(value));
+        self.indexed.put(rows::join(index.prefix(), at), self.scratch.bytes(value));
     }
 
     /// Deletes a row of an index, there or not.
     pub fn unindex<K: Ordered, V>(&mut self, index: &Index<K, V>, at: &K) {
-        self.rows.delete(rows::join(index.prefix(), at));
+        self.indexed.delete(rows::join(index.prefix(), at));
     }
 }
 

@@ -4,8 +4,10 @@
 //! Keys are ordered bytes: text ends in a zero (ids hold none), numbers are big-endian, so that a prefix is a scan.
 //! Values are postcard: compact and fast; a change of shape is a new collection number, never a new meaning.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::{Date, EventId, Timestamp};
@@ -264,7 +266,52 @@ pub(crate) fn position(topic: &str) -> Vec<u8> {
 
 /// A value's bytes.
 pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("invariant: state is plain data, which postcard always takes")
+    Scratch::default().bytes(value)
+}
+
+/// Where values become bytes: one buffer for all of a task's, since a new one would grow several times with each.
+#[derive(Default)]
+pub(crate) struct Scratch(RefCell<Vec<u8>>);
+
+impl Scratch {
+    /// A value's bytes.
+    pub fn bytes<T: Serialize>(&self, value: &T) -> Vec<u8> {
+        self.with(value, <[u8]>::to_vec)
+    }
+
+    /// Whether these are a value's bytes.
+    pub fn is<T: Serialize>(&self, value: &T, bytes: &[u8]) -> bool {
+        self.with(value, |its| its == bytes)
+    }
+
+    fn with<T: Serialize, R>(&self, value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
+        let mut buffer = self.0.borrow_mut();
+        buffer.clear();
+        let written = postcard::serialize_with_flavor(value, Append(&mut buffer));
+        written.expect("invariant: state is plain data, which postcard always takes");
+        then(&buffer)
+    }
+}
+
+/// Appends to a buffer what postcard makes of a value.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// A value from its bytes, all of them.

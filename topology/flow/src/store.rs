@@ -10,8 +10,60 @@ use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Changes by key; `None` deletes.
-pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+use serde::de::DeserializeOwned;
+
+use crate::rows;
+
+/// The key of a row, and what it is from now on; nothing where it is deleted.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// Changes in order of key, one of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes(Vec<Change>);
+
+impl Changes {
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Change> {
+        self.0.iter()
+    }
+
+    /// What becomes of the row at `key`, if anything.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        let found = self.0.binary_search_by(|(at, _)| at.as_slice().cmp(key)).ok()?;
+        Some(self.0[found].1.as_deref())
+    }
+
+    /// Keeps those of which `keep` holds.
+    pub fn retain(&mut self, keep: impl FnMut(&Change) -> bool) {
+        self.0.retain(keep);
+    }
+}
+
+/// Mostly in order already, which costs no more than to see it.
+impl FromIterator<Change> for Changes {
+    fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
+        let mut changes: Vec<_> = changes.into_iter().collect();
+        changes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        debug_assert!(changes.is_sorted_by(|(a, _), (b, _)| a < b), "invariant: a row is changed once");
+        Changes(changes)
+    }
+}
+
+impl<const N: usize> From<[Change; N]> for Changes {
+    fn from(changes: [Change; N]) -> Self {
+        changes.into_iter().collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a Changes {
+    type Item = &'a Change;
+    type IntoIter = std::slice::Iter<'a, Change>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// Called with each pair of a scan.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
@@ -93,23 +145,15 @@ struct Written {
     new: bool,
 }
 
-/// What a task has written since its last commit, and looked for in vain.
+/// What a task has written of a key since its last commit, and looked for in vain.
 #[derive(Debug, Default)]
 pub(crate) struct Writes(BTreeMap<Vec<u8>, Written>);
 
 impl Writes {
-    /// Has a row written, whatever is known of it.
-    pub fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        match self.0.entry(key) {
-            Entry::Occupied(mut row) => row.get_mut().value = value,
-            Entry::Vacant(row) => drop(row.insert(Written { value, new: false })),
-        }
-    }
-
-    /// What is to be committed: a row that came and went is no change.
-    pub fn take(&mut self) -> Changes {
+    /// What is to be committed, in order: a row that came and went is no change.
+    pub fn take(&mut self) -> impl Iterator<Item = Change> + use<> {
         let rows = std::mem::take(&mut self.0).into_iter();
-        rows.filter(|(_, row)| row.value.is_some() || !row.new).map(|(key, row)| (key, row.value)).collect()
+        rows.filter(|(_, row)| row.value.is_some() || !row.new).map(|(key, row)| (key, row.value))
     }
 
     /// Forgets everything.
@@ -127,7 +171,22 @@ pub(crate) struct Overlaid<'a> {
 
 impl Overlaid<'_> {
     pub fn put(&self, key: Vec<u8>, value: Vec<u8>) {
-        self.writes.borrow_mut().put(key, Some(value));
+        match self.writes.borrow_mut().0.entry(key) {
+            Entry::Occupied(mut row) => row.get_mut().value = Some(value),
+            Entry::Vacant(row) => drop(row.insert(Written { value: Some(value), new: false })),
+        }
+    }
+
+    /// The value at `key`, read.
+    pub fn read<V: DeserializeOwned>(&self, key: Vec<u8>) -> Option<V> {
+        if let Some(written) = self.writes.borrow().0.get(&key) {
+            return written.value.as_deref().map(rows::from_bytes);
+        }
+        let value = self.base.get(&key);
+        if value.is_none() {
+            self.writes.borrow_mut().0.insert(key, Written { value: None, new: true });
+        }
+        value.as_deref().map(rows::from_bytes)
     }
 
     /// A row that is not committed is only taken back: what comes and goes within an epoch, as most holds and timers do
@@ -143,12 +202,6 @@ impl Overlaid<'_> {
                 row.insert(Written { value: None, new });
             }
         }
-    }
-
-    /// Writes a row of which it is known that the store has none, unless it was written before.
-    pub fn put_new(&self, key: Vec<u8>, value: Vec<u8>) {
-        let mut writes = self.writes.borrow_mut();
-        writes.0.entry(key).or_insert(Written { value: None, new: true }).value = Some(value);
     }
 }
 
@@ -233,17 +286,19 @@ mod tests {
         let pairs = [("a", "1"), ("c", "1"), ("e", "1"), ("g", "1")];
         let mut base = MemoryStore::default();
         base.pairs.extend(pairs.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())));
-        let mut changes = Changes::new();
         let writes = RefCell::default();
         let overlaid = Overlaid { base: &base, writes: &writes };
-        for (key, value) in [("b", Some("2")), ("c", Some("2")), ("e", None), ("f", None), ("h", Some("2"))] {
-            let (key, value) = (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec()));
-            writes.borrow_mut().put(key.clone(), value.clone());
-            changes.insert(key, value);
+        let changes = [("b", Some("2")), ("c", Some("2")), ("e", None), ("f", None), ("h", Some("2"))];
+        let changes = changes.map(|(key, value)| (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec())));
+        for (key, value) in changes.clone() {
+            match value {
+                Some(value) => overlaid.put(key, value),
+                None => overlaid.delete(key),
+            }
         }
         assert_eq!(overlaid.get(b"d"), None);
         let mut applied = base.clone();
-        applied.apply(&changes);
+        applied.apply(&Changes::from(changes));
         for (from, to) in [("", "z"), ("a", "a"), ("b", "e"), ("c", "h"), ("h", "z"), ("z", "a")] {
             for reverse in [false, true] {
                 for limit in 1..=6 {
@@ -273,11 +328,9 @@ mod tests {
         }
         rows.put(b"unsought".to_vec(), b"2".to_vec());
         rows.delete(b"unsought".to_vec());
-        rows.put_new(b"known".to_vec(), b"2".to_vec());
-        rows.delete(b"known".to_vec());
         rows.delete(b"never".to_vec());
-        let changes = writes.borrow_mut().take();
-        assert_eq!(changes, Changes::from([(b"there".to_vec(), None)]), "only what is committed has to be deleted");
+        let changes: Vec<_> = writes.borrow_mut().take().collect();
+        assert_eq!(changes, [(b"there".to_vec(), None)], "only what is committed has to be deleted");
     }
 
     #[test]

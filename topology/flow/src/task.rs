@@ -4,7 +4,6 @@
 //!
 //! Deliberately absent: where records come from, where they go, and when an epoch ends. That is the driver's.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,14 +12,14 @@ use serde::{Deserialize, Serialize};
 pub use crate::counters::Counters;
 use crate::door::Letter;
 use crate::framing;
-use crate::heads::Heads;
 use crate::journal::JournalEntry;
+use crate::keys::Keys;
 use crate::processor::{Cx, Effects, Event, In, Out, Output, Ports, Processor};
 use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
 pub use crate::registry::{Registry, TranslateError};
 use crate::rows::{self, Lives, tag};
-use crate::store::{Changes, Overlaid, Store, Writes};
+use crate::store::{Changes, Store};
 use crate::timers;
 use crate::{EventId, FactHeader, Header, InMemory, Node, Origin, Timestamp, TopicRef, partition_of};
 
@@ -124,8 +123,7 @@ pub(crate) struct Meta {
 pub struct ProcessorTask<P: Processor> {
     pub(crate) processor: Arc<P>,
     pub(crate) setup: Setup,
-    pub(crate) writes: RefCell<Writes>,
-    heads: Heads<P::Head>,
+    pub(crate) keys: Keys<P::Head>,
     /// The ids of our own schemas: by which each input is read, and under which each output is written.
     pub(crate) reads: Vec<u32>,
     writes_as: Vec<u32>,
@@ -156,8 +154,7 @@ impl<P: Processor> ProcessorTask<P> {
             reads: ids(P::Ports::NODE.inputs),
             writes_as: ids(P::Ports::NODE.outputs),
             setup,
-            writes: RefCell::default(),
-            heads: Heads::default(),
+            keys: Keys::default(),
             counters: Counters::default(),
             partition,
             meta: None,
@@ -199,8 +196,7 @@ impl<P: Processor> ProcessorTask<P> {
             privileged: record.is_some_and(|(_, input)| input.topic.kind == crate::Kind::AdminCommands),
             partitions: self.setup.partitions,
         };
-        let rows = Overlaid { base: store, writes: &self.writes };
-        let effects = self.heads.step(key, rows, |state| self.processor.step(&cx, key, state, event));
+        let effects = self.keys.step(store, key, |state| self.processor.step(&cx, key, state, event));
         self.perform(store, cause, key, effects, out)
     }
 
@@ -280,8 +276,9 @@ impl<P: Processor> ProcessorTask<P> {
         timer: &P::Timer,
         deadline: Option<Timestamp>,
     ) {
-        let rows = Overlaid { base: store, writes: &self.writes };
-        timers::set(rows, cause, key, &rows::to_bytes(timer), deadline);
+        let (timers, scratch) = self.keys.timers(key);
+        let to = deadline.map(|deadline| (deadline, timers::set_by(cause, scratch)));
+        timers.set(store, key, &scratch.bytes(timer), to);
         if let (Some(next), Some(deadline)) = (&mut self.next_timer, deadline) {
             *next = Some(next.map_or(deadline, |next| next.min(deadline)));
         }
@@ -323,11 +320,11 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if limit == 0 || self.next_timer(store).is_none_or(|next| next > self.journal.now) {
             return Ok(());
         }
-        let timers = timers::due(&Overlaid { base: store, writes: &self.writes }, self.journal.now, limit);
+        let timers = timers::due(store, self.journal.now, limit);
         self.journal.timers = timers.len() as u32;
         self.next_timer = None;
         for due in timers {
-            if !timers::take(Overlaid { base: store, writes: &self.writes }, &due) {
+            if !self.keys.timers(&due.key).0.take(&due) {
                 continue;
             }
             self.counters.timers += 1;
@@ -365,29 +362,26 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if self.journal.runs.is_empty() && self.journal.timers == 0 {
             return None;
         }
-        let writes = self.writes.get_mut();
-        self.heads.finish(writes);
+        let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
+        let mut own = vec![(vec![tag::META], Some(rows::to_bytes(&meta)))];
+        self.meta = Some(meta);
         let moved: BTreeSet<u8> = self.journal.runs.iter().map(|run| run.port).collect();
         for port in moved.into_iter().map(usize::from) {
             let position = self.positions[port].expect("invariant: what was applied has moved the position");
-            writes.put(rows::position(P::Ports::NODE.inputs[port].name), Some(rows::to_bytes(&position)));
+            own.push((rows::position(P::Ports::NODE.inputs[port].name), Some(rows::to_bytes(&position))));
         }
-        let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
-        writes.put(vec![tag::META], Some(rows::to_bytes(&meta)));
-        self.meta = Some(meta);
         let journal = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
         Some(TaskCommit {
             node: P::Ports::NODE,
             partition: self.partition,
-            changes: writes.take(),
+            changes: self.keys.finish(P::PASSING, own),
             lives: Lives { passing: P::PASSING, lasting: P::LASTING },
             journal: std::mem::replace(&mut self.journal, journal),
         })
     }
 
     fn abort(&mut self) {
-        self.writes.get_mut().clear();
-        self.heads.abort();
+        self.keys.abort();
         self.journal.timers = 0;
         self.journal.runs.clear();
         self.meta = None;

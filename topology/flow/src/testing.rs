@@ -3,12 +3,10 @@
 
 mod world;
 
-use std::cell::RefCell;
-
-use crate::heads::Heads;
+use crate::keys::Keys;
 use crate::processor::{Cx, Effects, Event, In, Out, Ports, Processor};
 use crate::reader::Reader;
-use crate::store::{MemoryStore, Overlaid};
+use crate::store::MemoryStore;
 use crate::{CommandHeader, EventId, FactHeader, Header, Timestamp};
 
 pub use world::World;
@@ -113,11 +111,9 @@ impl<P: Processor> Bench<P> {
             privileged: self.privileged,
             partitions: self.partitions,
         };
-        let (mut heads, mut writes) = (Heads::default(), RefCell::default());
-        let rows = Overlaid { base: &self.store, writes: &writes };
-        let effects = heads.step(key, rows, |state| self.processor.step(&cx, key, state, event));
-        heads.finish(writes.get_mut());
-        let changes = writes.into_inner().take();
+        let mut keys = Keys::default();
+        let effects = keys.step(&self.store, key, |state| self.processor.step(&cx, key, state, event));
+        let changes = keys.finish(P::PASSING, Vec::new());
         self.touched = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         self.store.apply(&changes);
         effects

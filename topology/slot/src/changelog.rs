@@ -40,16 +40,16 @@ pub(crate) fn write<E>(
     seating: &Seating,
     mut write: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let rows = || changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-    let lasting = rows().filter(|(key, _)| lives.of(key) == Life::Lasting);
+    let rows: Vec<_> = changes.iter().map(|(key, value)| (lives.of(key), key.as_slice(), value.as_deref())).collect();
+    let lasting = rows.iter().filter(|(life, ..)| *life == Life::Lasting).map(|(_, key, value)| (*key, *value));
     pack(epoch, lasting, |key, pack| write(key, Some(pack)))?;
     seating.write(changes, &mut write)?;
-    let own = |key: &[u8]| match lives.of(key) {
+    let own = |(life, key, _): &&(Life, &[u8], Option<&[u8]>)| match life {
         Life::Changing => true,
         Life::Passing => seating.is_unseated(key),
         Life::Lasting => false,
     };
-    rows().filter(|(key, _)| own(key)).try_for_each(|(key, value)| write(key, value))
+    rows.iter().filter(own).try_for_each(|(_, key, value)| write(key, *value))
 }
 
 /// A row that a record of a changelog is about; nothing where it says that a seat is left.
@@ -126,7 +126,7 @@ mod tests {
 
         /// Few keys, so that some come back: of timers, of rows that change, and of rows that last.
         fn epoch(&mut self) {
-            let mut changes = Changes::new();
+            let mut changes = BTreeMap::new();
             for _ in 0..=self.below(5) {
                 let key = format!("{}{}", ["n", "n", "h", "s"][self.below(4)], self.below(12)).into_bytes();
                 let value = vec![b'v'; self.below(4)];
@@ -136,6 +136,7 @@ mod tests {
                     changes.insert(key, None);
                 }
             }
+            let changes: Changes = changes.into_iter().collect();
             let seating = self.seats.give(&self.store, &changes, Lives::default());
             self.changelog.extend(written(self.past.len() as u64, &changes, &seating));
             for (key, value) in &changes {

@@ -116,7 +116,7 @@ impl Seating {
             if let Some(row) = row {
                 record.extend_from_slice(&(row.len() as u32).to_be_bytes());
                 record.extend_from_slice(row);
-                record.extend_from_slice(changes[row].as_deref().unwrap_or_default());
+                record.extend_from_slice(changes.get(row).flatten().unwrap_or_default());
             }
             write(&key, row.is_some().then_some(&record))?;
         }
