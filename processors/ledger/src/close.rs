@@ -1,6 +1,7 @@
 //! A posting is closed when all its lines are there: by the journal where both sides agree, else by an alarm.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use tributary_flow::Effects;
 use tributary_graph::ledger::Out;
@@ -8,22 +9,20 @@ use tributary_schemas::ledger::{Journal, JournalLine, JournalPosted, LedgerAlarm
 use tributary_schemas::transactions::{Leg, PostLine};
 use tributary_schemas::{Amount, Currency, Money, Side, TransactionId};
 
+use crate::id;
 use crate::state::{Declaration, Head, Posting, Timer};
 
 /// Names and what was seen.
 type Values = Vec<(String, String)>;
 
 /// Closes every posting whose lines are all there.
-pub(crate) fn close_what_is_complete(id: &TransactionId, head: &mut Head, effects: &mut Effects<Out, Timer>) {
+pub(crate) fn close_what_is_complete(key: &str, head: &mut Head, effects: &mut Effects<Out, Timer>) {
     let Some(legs) = &mut head.legs else { return };
     head.open.retain(|posting, open| {
-        let Some(declaration) =
-            open.declaration.clone().filter(|_| open.missing().is_some_and(|lines| lines.is_empty()))
-        else {
-            return true;
-        };
+        let complete = open.missing().is_some_and(|lines| lines.is_empty());
+        let Some(declaration) = open.declaration.take_if(|_| complete) else { return true };
         effects.clear_timer(Timer::Incomplete(*posting));
-        close(id, legs, *posting, declaration, open, effects);
+        close(&id(key), legs, *posting, declaration, open, effects);
         false
     });
 }
@@ -77,15 +76,19 @@ fn compare(legs: &mut [Leg], declared: &[PostLine], booked: &[JournalLine]) -> V
             differences.push((at("surplus"), describe(line)));
             continue;
         };
-        let mut differs = |what: &str, declared: String, booked: String| {
-            if declared != booked {
-                differences.push((at(what), format!("declared {declared}, booked {booked}")));
-            }
+        let mut differs = |what: &str, declared: &dyn Display, booked: &dyn Display| {
+            differences.push((at(what), format!("declared {declared}, booked {booked}")));
         };
-        differs("account_id", leg.account_id.to_string(), line.account_id.to_string());
-        differs("side", format!("{:?}", leg.side), format!("{:?}", line.side));
+        if leg.account_id != line.account_id {
+            differs("account_id", &leg.account_id, &line.account_id);
+        }
+        if leg.side != line.side {
+            differs("side", &format!("{:?}", leg.side), &format!("{:?}", line.side));
+        }
         let expected = Money { amount: *amount, currency: leg.amount.currency };
-        differs("amount", expected.to_string(), line.amount.to_string());
+        if expected != line.amount {
+            differs("amount", &expected, &line.amount);
+        }
         if !line.amount.amount.is_positive() || line.amount.amount > leg.amount.amount {
             let values = format!("at most {} is left of what was declared, booked {}", leg.amount, line.amount);
             differences.push((at("total"), values));

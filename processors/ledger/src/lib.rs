@@ -56,7 +56,6 @@ impl Processor for LedgerProcessor {
         event: Event<In<'_>, Timer>,
     ) -> Effects<Out, Timer> {
         let mut effects = Effects::none();
-        let id: TransactionId = key.parse().expect("invariant: a key is the id of a body that was read");
         match event {
             Event::Input(In::Event(event)) => on_transaction_event(cx, &mut state.head, event, &mut effects),
             Event::Input(In::Vote(Vote::LegPosted(vote))) => {
@@ -65,17 +64,22 @@ impl Processor for LedgerProcessor {
             // Who grants, refuses or releases books nothing.
             Event::Input(In::Vote(Vote::LegHeld(_) | Vote::LegRefused(_) | Vote::LegVoided(_))) => {}
             Event::Timer(Timer::Incomplete(posting)) => {
-                on_incomplete::on_incomplete(&id, state.head.as_ref(), posting, &mut effects);
+                on_incomplete::on_incomplete(&id(key), state.head.as_ref(), posting, &mut effects);
             }
         }
         if let Some(head) = &mut state.head {
-            close::close_what_is_complete(&id, head, &mut effects);
+            close::close_what_is_complete(key, head, &mut effects);
             if head.is_finished() {
                 state.head = None;
             }
         }
         effects
     }
+}
+
+/// The id that a key is.
+fn id(key: &str) -> TransactionId {
+    key.parse().expect("invariant: a key is the id of a body that was read")
 }
 
 fn on_transaction_event(

@@ -32,7 +32,7 @@ pub(crate) fn resolve(legs: &[Leg], partitions: u32) -> Result<Vec<Leg>, Reason>
     let home = ordinary.map(|leg| partition_of(leg.account_id.as_str().as_bytes(), partitions));
     let mut resolved = Vec::with_capacity(legs.len());
     for (at, leg) in legs.iter().enumerate() {
-        check_amount(&leg.amount.amount, leg.amount.currency, &format!("legs[{at}].amount"))?;
+        check_amount(&leg.amount.amount, leg.amount.currency, || format!("legs[{at}].amount"))?;
         let account_id = match leg.account_id.system() {
             Some(system) => choose(&leg.account_id, &system, leg.amount.currency, at, home, partitions)?,
             None => leg.account_id.clone(),
@@ -49,19 +49,19 @@ pub(crate) fn resolve(legs: &[Leg], partitions: u32) -> Result<Vec<Leg>, Reason>
 const LARGEST: Amount = Amount(100_000_000_000_000_000_000 * Amount::UNIT);
 
 /// An amount that can be paid in its currency.
-pub(crate) fn check_amount(amount: &Amount, currency: Currency, field: &str) -> Result<(), Reason> {
+pub(crate) fn check_amount(amount: &Amount, currency: Currency, field: impl FnOnce() -> String) -> Result<(), Reason> {
     let Some(digits) = currency.minor_units() else {
-        return Err(fault("unknown_currency", format!("{field}.currency"), [("currency", &currency)]));
+        return Err(fault("unknown_currency", format!("{}.currency", field()), [("currency", &currency)]));
     };
     if !amount.is_positive() {
-        return Err(fault("zero_or_negative_amount", field, [("amount", amount), ("currency", &currency)]));
+        return Err(fault("zero_or_negative_amount", field(), [("amount", amount), ("currency", &currency)]));
     }
     if !currency.fits(*amount) {
         let values: [(&str, &dyn Display); 3] = [("amount", amount), ("currency", &currency), ("digits", &digits)];
-        return Err(fault("too_many_digits", field, values));
+        return Err(fault("too_many_digits", field(), values));
     }
     if *amount > LARGEST {
-        return Err(fault("amount_too_large", field, [("amount", amount), ("largest", &LARGEST)]));
+        return Err(fault("amount_too_large", field(), [("amount", amount), ("largest", &LARGEST)]));
     }
     Ok(())
 }

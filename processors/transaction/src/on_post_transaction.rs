@@ -36,12 +36,12 @@ fn check(open: &Open, lines: &[PostLine]) -> Result<Vec<(usize, Amount)>, Reason
             return Err(fault("duplicate_line", format!("amounts[{index}].line"), [("line", line)]));
         }
         let Money { amount: left, currency } = open.lines[at].left;
-        let field = format!("amounts[{index}].amount");
-        check_amount(amount, currency, &field)?;
+        let field = || format!("amounts[{index}].amount");
+        check_amount(amount, currency, field)?;
         if *amount > left {
             let values: [(&str, &dyn std::fmt::Display); 4] =
                 [("line", line), ("amount", amount), ("remainder", &left), ("currency", &currency)];
-            return Err(fault("amount_over_remainder", field, values));
+            return Err(fault("amount_over_remainder", field(), values));
         }
         amounts.push((at, *amount));
     }

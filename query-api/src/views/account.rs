@@ -22,7 +22,7 @@ use tributary_schemas::accounts::{AccountEvent, AccountOpened};
 use tributary_schemas::ledger::{Entry, EntryPosted};
 use tributary_schemas::risk::PartyEvent;
 use tributary_schemas::transactions::{LegEvent, LegLine};
-use tributary_schemas::{AccountId, AccountKind, Amount, Hash, Reason, Side};
+use tributary_schemas::{AccountId, AccountKind, Amount, Hash, Reason, Side, TransactionId};
 
 use super::Never;
 use super::outcome::{self, Outcomes};
@@ -178,7 +178,7 @@ impl Processor for AccountView {
     fn step(
         &self,
         cx: &Cx<'_>,
-        key: &str,
+        _: &str,
         state: &mut State<'_, Account>,
         event: Event<In<'_>, Never>,
     ) -> Effects<Out<Self>, Never> {
@@ -186,8 +186,8 @@ impl Processor for AccountView {
         match input {
             In::Event(event) => on_event(cx, state, event),
             In::Party(event) => on_party(cx, state, event),
-            In::Leg(event) => on_leg(cx, key, state, event),
-            In::Entry(Entry::EntryPosted(entry)) => on_entry(cx, key, state, entry),
+            In::Leg(event) => on_leg(cx, state, event),
+            In::Entry(Entry::EntryPosted(entry)) => on_entry(cx, state, entry),
         }
         Effects::none()
     }
@@ -237,13 +237,13 @@ fn on_party(cx: &Cx<'_>, state: &mut State<'_, Account>, event: &PartyEvent) {
     }
 }
 
-fn on_leg(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, event: &LegEvent) {
-    let transaction = match event {
-        LegEvent::LegRequested(leg) => &leg.transaction_id,
-        LegEvent::LegConfirmed(leg) => &leg.transaction_id,
-        LegEvent::LegCancelled(leg) => &leg.transaction_id,
+fn on_leg(cx: &Cx<'_>, state: &mut State<'_, Account>, event: &LegEvent) {
+    let (account, transaction) = match event {
+        LegEvent::LegRequested(leg) => (&leg.account_id, &leg.transaction_id),
+        LegEvent::LegConfirmed(leg) => (&leg.account_id, &leg.transaction_id),
+        LegEvent::LegCancelled(leg) => (&leg.account_id, &leg.transaction_id),
     };
-    change_leg(cx, key, state, transaction.as_str(), |leg| match event {
+    change_leg(cx, state, account, transaction, |leg| match event {
         LegEvent::LegRequested(requested) => {
             leg.requested = Sides::of(&requested.lines);
             leg.counterparties.clone_from(&requested.counterparties);
@@ -259,23 +259,25 @@ fn on_leg(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, event: &LegEve
 /// Changes one leg, and what is pending by as much.
 fn change_leg(
     cx: &Cx<'_>,
-    key: &str,
     state: &mut State<'_, Account>,
-    transaction: &str,
+    account: &AccountId,
+    transaction: &TransactionId,
     change: impl FnOnce(&mut Leg),
 ) {
-    let system = AccountId::parse(key).is_ok_and(|id| id.system().is_some());
-    let at = transaction.to_owned();
+    let system = account.system().is_some();
+    let at = transaction.as_str().to_owned();
     let met = cx.fact.map_or(cx.now, |fact| fact.time);
     let known: Option<Leg> = state.get(&LEGS, &at);
-    let mut leg = known.clone().unwrap_or_else(|| Leg { first: met, ..Leg::default() });
     // Topics are not ordered among each other, and a view that is rebuilt reads them otherwise than one that follows: what
     // is kept is the earliest, whichever came first.
-    if known.is_none() || met < leg.first {
-        state.delete(&TRANSACTIONS, &(leg.first, at.clone()));
-        leg.first = met;
+    if known.as_ref().is_none_or(|leg| met < leg.first) {
+        if let Some(leg) = &known {
+            state.delete(&TRANSACTIONS, &(leg.first, at.clone()));
+        }
         state.put(&TRANSACTIONS, &(met, at.clone()), &());
     }
+    let mut leg = known.unwrap_or_else(|| Leg { first: met, ..Leg::default() });
+    leg.first = leg.first.min(met);
     let (before, was_in_transit) = (leg.pending(system), leg.in_transit());
     change(&mut leg);
     let account = state.head.get_or_insert_default();
@@ -284,8 +286,9 @@ fn change_leg(
     state.put(&LEGS, &at, &leg);
 }
 
-fn on_entry(cx: &Cx<'_>, key: &str, state: &mut State<'_, Account>, entry: &EntryPosted) {
-    change_leg(cx, key, state, entry.transaction_id.as_str(), |leg| leg.booked.add(entry.side, entry.amount.amount));
+fn on_entry(cx: &Cx<'_>, state: &mut State<'_, Account>, entry: &EntryPosted) {
+    let booked = |leg: &mut Leg| leg.booked.add(entry.side, entry.amount.amount);
+    change_leg(cx, state, &entry.account_id, &entry.transaction_id, booked);
     let change = match entry.side {
         Side::Debit => entry.amount.amount.0,
         Side::Credit => -entry.amount.amount.0,

@@ -8,6 +8,7 @@
 //! Deliberately absent: refusals and alarms. A view that cannot make sense of a fact shows it in the history as it came.
 
 pub mod account;
+mod bytes;
 pub mod outcome;
 pub mod transaction;
 

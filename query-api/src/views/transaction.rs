@@ -128,6 +128,7 @@ pub struct Told {
     /// Offset.
     pub offset: u64,
     /// The envelope in Avro, without framing and without marks of who applied it.
+    #[serde(with = "super::bytes")]
     pub envelope: Vec<u8>,
 }
 

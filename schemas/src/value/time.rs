@@ -80,9 +80,9 @@ impl Calendar for Date {
 
 /// `#[serde(with)]` of a field that is there.
 pub(crate) fn serialize<T: Calendar, S: Serializer>(time: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    match time.write() {
-        Some(text) if serializer.is_human_readable() => serializer.serialize_str(&text),
-        _ => time.serialize(serializer),
+    match serializer.is_human_readable().then(|| time.write()).flatten() {
+        Some(text) => serializer.serialize_str(&text),
+        None => time.serialize(serializer),
     }
 }
 
