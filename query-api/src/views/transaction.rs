@@ -203,9 +203,15 @@ impl Processor for TransactionView {
 /// Adds a fact to the history.
 fn tell(cx: &Cx<'_>, state: &mut State<'_, Transaction>, source: Source, body: &impl Body) {
     let (Some(fact), Some((_, partition, offset))) = (cx.fact, cx.place) else { return };
-    let mut envelope = Vec::with_capacity(256);
-    let header = Header::Fact(FactHeader { applied: Vec::new(), ..fact.clone() });
-    body.encode(&header, &mut envelope);
+    let envelope = cx.envelope.filter(|_| fact.applied.is_empty()).map_or_else(
+        || {
+            let mut envelope = Vec::with_capacity(256);
+            let header = Header::Fact(FactHeader { applied: Vec::new(), ..fact.clone() });
+            body.encode(&header, &mut envelope);
+            envelope
+        },
+        <[u8]>::to_vec,
+    );
     let head = state.head.get_or_insert_default();
     let at = head.facts;
     head.facts += 1;

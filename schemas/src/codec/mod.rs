@@ -212,9 +212,7 @@ pub(crate) fn read_decimal(reader: &mut Reader<'_>) -> Result<i128, DecodeError>
 
 /// Writes the unscaled value of a decimal in as few bytes as hold it.
 pub(crate) fn write_decimal(value: i128, out: &mut Vec<u8>) {
-    let wide = value.to_be_bytes();
-    let sign = if value < 0 { 0xff } else { 0 };
-    let padding =
-        wide[..15].iter().zip(&wide[1..]).take_while(|(byte, next)| **byte == sign && (**next ^ sign) & 0x80 == 0);
-    write_bytes(&wide[padding.count()..], out);
+    // Of the leading bits that are as the sign is, one has to stay.
+    let alike = (value ^ (value >> 127)).leading_zeros() - 1;
+    write_bytes(&value.to_be_bytes()[(alike as usize / 8).min(15)..], out);
 }

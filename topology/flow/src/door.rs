@@ -6,11 +6,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Arrived, Cause};
 use crate::framing::{frame, unframe};
 use crate::processor::{Effects, Event, Identity, In, Ports, Processor, Refusal};
 use crate::rows::{self, tag};
 use crate::store::Store;
-use crate::task::{Cause, Input, ProcessorTask, Produced, Stop, Target, TranslateError};
+use crate::task::{Input, ProcessorTask, Produced, Stop, Target, TranslateError};
 use crate::time::DAY;
 use crate::{CommandHeader, EventId, Header, InMemory, Kind, Origin, Timestamp, partition_of};
 
@@ -159,7 +160,9 @@ impl<P: Processor> ProcessorTask<P> {
                 cause
             }
         };
-        self.step(store, cause, Some((header, input)), key, Event::Input(body), out)
+        let datum = input.value.as_deref().and_then(|value| unframe(value).ok()).map(|(_, datum)| datum);
+        let envelope = datum.filter(|_| matches!(record, Cow::Borrowed(_)));
+        self.step(store, cause, Some(Arrived { header, input, envelope }), key, Event::Input(body), out)
     }
 
     /// What a record holds, and its key.
@@ -190,11 +193,11 @@ impl<P: Processor> ProcessorTask<P> {
         let (id, datum) = unframe(value).map_err(|error| Letter::new("bad_magic", error.to_string()))?;
         let schema = input.topic.schema;
         let decoded = if id == self.reads[port] {
-            // Its envelope in memory is what would be read, if it is of our type.
-            match memory.filter(|memory| P::Ports::read(port, memory).is_some()) {
-                Some(memory) => Ok(Cow::Borrowed(memory)),
-                None => P::Ports::decode(port, datum).map(Cow::Owned),
+            // Its envelope in memory is what would be read, if it is of our type; and who kept it has checked its header.
+            if let Some(memory) = memory.filter(|memory| P::Ports::read(port, memory).is_some()) {
+                return Ok((key, Cow::Borrowed(memory)));
             }
+            P::Ports::decode(port, datum)
         } else {
             let datum = self.setup.registry.translate(schema, id, datum).map_err(|error| match error {
                 TranslateError::Unknown => {
@@ -203,13 +206,13 @@ impl<P: Processor> ProcessorTask<P> {
                 TranslateError::Unreadable(reason) => Letter::new("undecodable", reason).into(),
                 TranslateError::Unavailable(reason) => Refused::Retry(reason),
             })?;
-            P::Ports::decode(port, &datum).map(Cow::Owned)
+            P::Ports::decode(port, &datum)
         };
         let record = decoded.map_err(|error| Letter::new("undecodable", error.to_string()))?;
         if let Some((header, _)) = P::Ports::read(port, &record) {
             check_header(header)?;
         }
-        Ok((key, record))
+        Ok((key, Cow::Owned(record)))
     }
 
     /// A command topic is a door, and clients knock with any partitioner: one that came in at the wrong partition is sent
@@ -293,7 +296,7 @@ impl<P: Processor> ProcessorTask<P> {
 
 /// Refuses texts that could not be carried on: they are copied into every fact that follows, where an unbounded one could
 /// make a record too large to write, and into rows, whose keys hold no zero byte. What a fact leaves empty stays so.
-fn check_header(header: &Header) -> Result<(), Letter> {
+pub(crate) fn check_header(header: &Header) -> Result<(), Letter> {
     let ((named, first), answers, actor, traceparent, least) = match header {
         Header::Command(command) => {
             if command.digest.as_ref().is_some_and(|digest| digest.len() > 64)

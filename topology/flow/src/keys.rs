@@ -49,7 +49,7 @@ impl<H: Serialize + DeserializeOwned> Head<H> {
 /// A key that the epoch has met.
 struct Met<H> {
     /// Nothing before a step needs it.
-    head: Option<Head<H>>,
+    head: Option<Box<Head<H>>>,
     rows: RefCell<Writes>,
     timers: Timers,
 }
@@ -59,8 +59,8 @@ pub(crate) struct Keys<H> {
     /// Since the last commit.
     met: ByText<Met<H>>,
     /// As they are committed.
-    younger: ByText<Head<H>>,
-    older: ByText<Head<H>>,
+    younger: ByText<Box<Head<H>>>,
+    older: ByText<Box<Head<H>>>,
     /// Rows across keys.
     indexed: RefCell<Writes>,
     scratch: Scratch,
@@ -83,7 +83,7 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
     pub fn step<T>(&mut self, store: &dyn Store, key: &str, step: impl FnOnce(&mut State<'_, H>) -> T) -> T {
         let Keys { met, younger, older, indexed, scratch } = self;
         let met = meet(met, younger, older, key);
-        let head = met.head.get_or_insert_with(|| Head::read(store, key));
+        let head = met.head.get_or_insert_with(|| Box::new(Head::read(store, key)));
         let mut state = State {
             head: head.head.take(),
             key,
@@ -109,8 +109,9 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
     }
 
     /// What is to be committed, with the rows that the task has beside those of keys. `passing` are the rows that come and go.
-    pub fn finish(&mut self, passing: &[Family], own: Vec<Change>) -> Changes {
+    pub fn finish(&mut self, passing: &[Family], own: impl IntoIterator<Item = Change>) -> Changes {
         let keep_none = !passing.contains(&Family::Heads);
+        // Each kind by itself is in order of key, for the keys are.
         let (mut heads, mut timers, mut in_order) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rows, mut seen) = (Vec::new(), Vec::new());
         for (key, met) in self.met.take() {
@@ -129,8 +130,14 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
         if self.younger.len() >= GENERATION {
             self.older = std::mem::take(&mut self.younger);
         }
-        let indexed = self.indexed.get_mut().take();
-        heads.into_iter().chain(indexed).chain(own).chain(timers).chain(rows).chain(seen).chain(in_order).collect()
+        let mut all = heads;
+        all.extend(self.indexed.get_mut().take());
+        let (mut meta, mut positions): (Vec<_>, _) = own.into_iter().partition(|(at, _)| at[0] == tag::META);
+        positions.sort_unstable();
+        for more in [&mut meta, &mut timers, &mut positions, &mut rows, &mut seen, &mut in_order] {
+            all.append(more);
+        }
+        all.into_iter().collect()
     }
 
     /// Forgets everything: what is committed may be something else than what was met.
@@ -145,8 +152,8 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
 /// What the epoch has of a key, with the head that an earlier one has left.
 fn meet<'a, H>(
     met: &'a mut ByText<Met<H>>,
-    younger: &mut ByText<Head<H>>,
-    older: &mut ByText<Head<H>>,
+    younger: &mut ByText<Box<Head<H>>>,
+    older: &mut ByText<Box<Head<H>>>,
     key: &str,
 ) -> &'a mut Met<H> {
     met.get_or_insert_with(key, || {
@@ -194,7 +201,7 @@ mod tests {
         let (mut keys, mut counted) = (Keys::default(), Counted::default());
         for sum in 1..=3 {
             assert_eq!(add(&mut keys, &counted, "a"), sum);
-            let changes = keys.finish(&[], Vec::new());
+            let changes = keys.finish(&[], []);
             assert_eq!(changes.iter().count(), 1);
             counted.store.apply(&changes);
         }
@@ -204,7 +211,7 @@ mod tests {
             keys.abort();
         }
         assert_eq!(add(&mut keys, &counted, "a"), 4);
-        keys.finish(&[], Vec::new());
+        keys.finish(&[], []);
         keys.abort();
         assert_eq!(add(&mut keys, &counted, "a"), 4, "what an epoch has changed that was not committed after all");
     }
@@ -215,7 +222,7 @@ mod tests {
         let key = |number: usize| number.to_string();
         for number in 0..3 * GENERATION {
             add(&mut keys, &counted, &key(number));
-            keys.finish(&[], Vec::new());
+            keys.finish(&[], []);
         }
         let asked = counted.asked.get();
         assert_eq!(add(&mut keys, &counted, &key(3 * GENERATION - 1)), 2);
@@ -232,7 +239,7 @@ mod tests {
             for _ in 0..2 {
                 keys.step(&counted, "a", |state| state.head = Some(1_u64));
                 keys.step(&counted, "a", |state| state.head = None);
-                assert_eq!(keys.finish(passing, Vec::new()), Changes::default());
+                assert_eq!(keys.finish(passing, []), Changes::default());
             }
             assert_eq!(counted.asked.get(), asked);
         }

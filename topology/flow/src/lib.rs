@@ -9,6 +9,7 @@
 //! Everything here is a function of its arguments. That is what lets the simulator prove it and a replay audit it.
 
 mod by_text;
+mod cause;
 mod counters;
 pub mod door;
 pub mod engine;

@@ -5,7 +5,8 @@
 //! It may stand for the bytes only where it is exactly what their reader would make of them. So a reader takes it where the
 //! bytes bear the id of the very schema that it reads by, and the body is of the type that its port has; any other record,
 //! as one that another build wrote or that somebody changed the frame of, it reads as if it came out of the log. What is
-//! left to trust is that reading undoes writing, which tests of every [`Body`] show.
+//! left to trust is that reading undoes writing, which tests of every [`Body`] show. An envelope whose header the door would
+//! not let through is not kept.
 //!
 //! Deliberately absent: envelopes of earlier epochs. What comes out of the log comes as bytes.
 

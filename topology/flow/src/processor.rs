@@ -57,6 +57,8 @@ pub struct Cx<'a> {
     pub command: Option<&'a CommandHeader>,
     /// The envelope of the fact, where the event is one: views tell causes and answers by it.
     pub fact: Option<&'a FactHeader>,
+    /// The bytes of that envelope, where it is known that writing it would give the same: of a fact that came by hand.
+    pub envelope: Option<&'a [u8]>,
     /// Where the record lies: topic, partition, offset; nothing for a timer. No output may derive from it.
     pub place: Option<(TopicRef, u32, u64)>,
     /// Whether the command came through a privileged door.

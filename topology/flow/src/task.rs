@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Arrived, Cause};
 pub use crate::counters::Counters;
-use crate::door::Letter;
+use crate::door::{Letter, check_header};
 use crate::framing;
 use crate::journal::JournalEntry;
 use crate::keys::Keys;
@@ -104,15 +105,6 @@ pub trait Task: Send {
     fn abort(&mut self);
 }
 
-/// What caused a step, as its outputs tell it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Cause<'a> {
-    pub id: EventId,
-    pub correlation: &'a str,
-    pub actor: Option<&'a str>,
-    pub traceparent: Option<&'a str>,
-}
-
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub epoch: u64,
@@ -175,14 +167,14 @@ impl<P: Processor> ProcessorTask<P> {
         &mut self,
         store: &dyn Store,
         cause: Cause<'_>,
-        record: Option<(&Header, &Input)>,
+        record: Option<Arrived<'_>>,
         key: &str,
         event: Event<In<'_, P>, P::Timer>,
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
         let (command, fact) = match record {
-            Some((Header::Command(command), _)) => (Some(command), None),
-            Some((Header::Fact(fact), _)) => (None, Some(fact)),
+            Some(Arrived { header: Header::Command(command), .. }) => (Some(command), None),
+            Some(Arrived { header: Header::Fact(fact), .. }) => (None, Some(fact)),
             None => (None, None),
         };
         let cx = Cx {
@@ -192,8 +184,9 @@ impl<P: Processor> ProcessorTask<P> {
             actor: cause.actor,
             command,
             fact,
-            place: record.map(|(_, input)| (input.topic, input.partition, input.offset)),
-            privileged: record.is_some_and(|(_, input)| input.topic.kind == crate::Kind::AdminCommands),
+            envelope: record.and_then(|record| record.envelope),
+            place: record.map(|Arrived { input, .. }| (input.topic, input.partition, input.offset)),
+            privileged: record.is_some_and(|record| record.input.topic.kind == crate::Kind::AdminCommands),
             partitions: self.setup.partitions,
         };
         let effects = self.keys.step(store, key, |state| self.processor.step(&cx, key, state, event));
@@ -223,7 +216,8 @@ impl<P: Processor> ProcessorTask<P> {
             let mut value = framing::frame(self.writes_as[port]);
             P::Ports::encode(&body, &header, &mut value);
             let key = P::Ports::out_key(&body).as_bytes().to_vec();
-            self.produce(out, P::Ports::NODE.outputs[port], key, value, Some(P::Ports::keep(body, header)))?;
+            let memory = check_header(&header).is_ok().then(|| P::Ports::keep(body, header));
+            self.produce(out, P::Ports::NODE.outputs[port], key, value, memory)?;
         }
         for (timer, deadline) in effects.timers {
             self.set_timer(store, cause, key, &timer, deadline);

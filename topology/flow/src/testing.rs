@@ -107,13 +107,14 @@ impl<P: Processor> Bench<P> {
             actor: self.actor.as_deref(),
             command,
             fact,
+            envelope: None,
             place: header.as_ref().map(|_| (P::Ports::NODE.inputs[0], 0, self.steps)),
             privileged: self.privileged,
             partitions: self.partitions,
         };
         let mut keys = Keys::default();
         let effects = keys.step(&self.store, key, |state| self.processor.step(&cx, key, state, event));
-        let changes = keys.finish(P::PASSING, Vec::new());
+        let changes = keys.finish(P::PASSING, []);
         self.touched = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         self.store.apply(&changes);
         effects

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 
 use crate::Timestamp;
+use crate::cause::Cause;
 use crate::rows::{self, Ordered, Scratch, tag};
 use crate::store::{Change, Store};
-use crate::task::Cause;
 
 /// A timer that is due.
 #[derive(Clone)]
