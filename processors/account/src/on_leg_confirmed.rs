@@ -70,7 +70,7 @@ fn settle(state: &mut State<'_, Account>, account: &mut Account, leg: &LegConfir
     if leg.r#final || open.is_spent() {
         close_leg(state, account, &row);
     } else {
-        state.put(&OPEN_LEGS, &row, &open);
+        state.keep(&OPEN_LEGS, &row, open);
     }
 }
 

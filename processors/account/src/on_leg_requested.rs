@@ -21,7 +21,7 @@ pub(crate) fn on_leg_requested(cx: &Cx<'_>, state: &mut State<'_, Account>, leg:
     match vote(&account, cx.now.date(), leg) {
         Ok(Grant { account, held, reserved }) => {
             let lines = leg.lines.iter().map(open_line).collect();
-            state.put(&OPEN_LEGS, &row, &OpenLeg { day: account.used.day, lines });
+            state.keep(&OPEN_LEGS, &row, OpenLeg { day: account.used.day, lines });
             state.head = Some(account);
             LegHeld { transaction_id, account_id, held, reserved }.into()
         }

@@ -27,6 +27,6 @@ pub(crate) fn leg_confirmed(cx: &Cx<'_>, state: &mut State<'_>, leg: &LegConfirm
         pending.spent.iter().for_each(|spent| velocity::give_back(state, spent));
         state.delete(&PENDING, &key);
     } else {
-        state.put(&PENDING, &key, &pending);
+        state.keep(&PENDING, &key, pending);
     }
 }

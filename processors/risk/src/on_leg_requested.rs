@@ -22,7 +22,7 @@ pub(crate) fn leg_requested(rules: &Rules, cx: &Cx<'_>, state: &mut State<'_>, l
         score.amounts(&spent);
         score.new_payees(&new_payees);
         let spent = score.velocity(state, &spent, cx.now);
-        state.put(&PENDING, &leg.transaction_id.to_string(), &Pending { spent, new_payees });
+        state.keep(&PENDING, &leg.transaction_id.to_string(), Pending { spent, new_payees });
     }
     let Score { points, reasons, .. } = score;
     RiskAssessed {

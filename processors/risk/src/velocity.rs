@@ -112,11 +112,11 @@ pub(crate) fn spend(
     for dropped in before {
         drop_buckets(state, dropped.seconds, &key);
     }
-    if !rolled.is_empty() {
-        state.put(&VELOCITY, &key, &rolled);
-    }
     let buckets = rolled.iter().map(|rolling| (rolling.seconds, rolling.open_at)).collect();
     let totals = rolled.iter().map(|rolling| rolling.total).collect();
+    if !rolled.is_empty() {
+        state.keep(&VELOCITY, &key, rolled);
+    }
     (Spent { currency, amount, posted: Amount::ZERO, buckets }, totals)
 }
 
@@ -151,5 +151,5 @@ pub(crate) fn give_back(state: &mut State<'_>, spent: &Spent) {
         }
         rolling.total.take(back);
     }
-    state.put(&VELOCITY, &key, &rolled);
+    state.keep(&VELOCITY, &key, rolled);
 }

@@ -283,7 +283,7 @@ fn change_leg(
     let account = state.head.get_or_insert_default();
     account.pending = account.pending.less(before).plus(leg.pending(system));
     account.in_transit = account.in_transit + u32::from(leg.in_transit()) - u32::from(was_in_transit);
-    state.put(&LEGS, &at, &leg);
+    state.keep(&LEGS, &at, leg);
 }
 
 fn on_entry(cx: &Cx<'_>, state: &mut State<'_, Account>, entry: &EntryPosted) {

@@ -116,7 +116,7 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
         let (mut rows, mut seen) = (Vec::new(), Vec::new());
         for (key, met) in self.met.take() {
             met.timers.finish(&key, &self.scratch, &mut timers, &mut in_order);
-            for change in met.rows.into_inner().take() {
+            for change in met.rows.into_inner().take(&self.scratch) {
                 if change.0[0] == tag::ROW { rows.push(change) } else { seen.push(change) }
             }
             let Some(mut head) = met.head else { continue };
@@ -131,7 +131,7 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
             self.older = std::mem::take(&mut self.younger);
         }
         let mut all = heads;
-        all.extend(self.indexed.get_mut().take());
+        all.extend(self.indexed.get_mut().take(&self.scratch));
         let (mut meta, mut positions): (Vec<_>, _) = own.into_iter().partition(|(at, _)| at[0] == tag::META);
         positions.sort_unstable();
         for more in [&mut meta, &mut timers, &mut positions, &mut rows, &mut seen, &mut in_order] {

@@ -10,6 +10,7 @@
 
 mod by_text;
 mod cause;
+mod changes;
 mod counters;
 pub mod door;
 pub mod engine;

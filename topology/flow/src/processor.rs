@@ -1,5 +1,6 @@
 //! What a processor is: one synchronous step from an event and a key's state to effects as plain data.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -168,7 +169,11 @@ pub struct State<'a, H> {
 impl<H: Serialize + DeserializeOwned> State<'_, H> {
     /// One row.
     #[must_use]
-    pub fn get<K: Ordered, V: DeserializeOwned>(&self, collection: &Collection<K, V>, at: &K) -> Option<V> {
+    pub fn get<K: Ordered, V: DeserializeOwned + Clone + Any>(
+        &self,
+        collection: &Collection<K, V>,
+        at: &K,
+    ) -> Option<V> {
         self.rows.read(rows::join(rows::collection(self.key, collection), at))
     }
 
@@ -185,6 +190,12 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
     /// Writes a row.
     pub fn put<K: Ordered, V: Serialize>(&mut self, collection: &Collection<K, V>, at: &K, value: &V) {
         self.rows.put(rows::join(rows::collection(self.key, collection), at), self.scratch.bytes(value));
+    }
+
+    /// Writes a row that the next steps of the key are likely to read again, or to delete: as long as the epoch lasts it is
+    /// kept as it is, and only then becomes bytes.
+    pub fn keep<K: Ordered, V: Serialize + Any + Send>(&mut self, collection: &Collection<K, V>, at: &K, value: V) {
+        self.rows.keep(rows::join(rows::collection(self.key, collection), at), value);
     }
 
     /// Deletes a row, there or not.

@@ -4,69 +4,18 @@
 //! A store that fails does not make a processor's `step` fallible: the failure unwinds as [`StoreFailure`], the engine
 //! catches it and the epoch is an error, as if the process had crashed.
 
+use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::rows;
-
-/// The key of a row, and what it is from now on; nothing where it is deleted.
-pub type Change = (Vec<u8>, Option<Vec<u8>>);
-
-/// Changes in order of key, one of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(Vec<Change>);
-
-impl Changes {
-    /// Each of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Change> {
-        self.0.iter()
-    }
-
-    /// What becomes of the row at `key`, if anything.
-    #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        let found = self.0.binary_search_by(|(at, _)| at.as_slice().cmp(key)).ok()?;
-        Some(self.0[found].1.as_deref())
-    }
-
-    /// Keeps those of which `keep` holds.
-    pub fn retain(&mut self, keep: impl FnMut(&Change) -> bool) {
-        self.0.retain(keep);
-    }
-}
-
-/// Sorts them, unless they are in order.
-impl FromIterator<Change> for Changes {
-    fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
-        let mut changes: Vec<_> = changes.into_iter().collect();
-        let in_order = |changes: &[Change]| changes.is_sorted_by(|(a, _), (b, _)| a < b);
-        if !in_order(&changes) {
-            changes.sort_by(|(a, _), (b, _)| a.cmp(b));
-            assert!(in_order(&changes), "invariant: a row is changed once");
-        }
-        Changes(changes)
-    }
-}
-
-impl<const N: usize> From<[Change; N]> for Changes {
-    fn from(changes: [Change; N]) -> Self {
-        changes.into_iter().collect()
-    }
-}
-
-impl<'a> IntoIterator for &'a Changes {
-    type Item = &'a Change;
-    type IntoIter = std::slice::Iter<'a, Change>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
+pub use crate::changes::{Change, Changes};
+use crate::rows::{self, Scratch};
 
 /// Called with each pair of a scan.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
@@ -139,24 +88,67 @@ impl Store for MemoryStore {
     }
 }
 
+/// What a row is by now.
+enum Value {
+    Bytes(Vec<u8>),
+    /// A value that becomes bytes when the epoch ends, unless it has gone by then.
+    Kept(Box<dyn Kept>),
+}
+
+/// A value of a row, whatever its type.
+trait Kept: Any + Send {
+    fn bytes(&self, scratch: &Scratch) -> Vec<u8>;
+}
+
+impl<V: Serialize + Any + Send> Kept for V {
+    fn bytes(&self, scratch: &Scratch) -> Vec<u8> {
+        scratch.bytes(self)
+    }
+}
+
+impl Value {
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Value::Bytes(bytes) => Cow::Borrowed(bytes),
+            Value::Kept(value) => Cow::Owned(value.bytes(&Scratch::default())),
+        }
+    }
+
+    fn into_bytes(self, scratch: &Scratch) -> Vec<u8> {
+        match self {
+            Value::Bytes(bytes) => bytes,
+            Value::Kept(value) => value.bytes(scratch),
+        }
+    }
+
+    fn read<V: DeserializeOwned + Clone + Any>(&self) -> V {
+        if let Value::Kept(value) = self
+            && let Some(value) = (value.as_ref() as &dyn Any).downcast_ref::<V>()
+        {
+            return value.clone();
+        }
+        rows::from_bytes(&self.bytes())
+    }
+}
+
 /// A row as a task has written it since its last commit.
-#[derive(Debug)]
 struct Written {
     /// Nothing where it is deleted.
-    value: Option<Vec<u8>>,
+    value: Option<Value>,
     /// Whether the store is known to have no such row.
     new: bool,
 }
 
 /// What a task has written of a key since its last commit, and looked for in vain.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Writes(BTreeMap<Vec<u8>, Written>);
 
 impl Writes {
     /// What is to be committed, in order: a row that came and went is no change.
-    pub fn take(&mut self) -> impl Iterator<Item = Change> + use<> {
+    pub fn take(&mut self, scratch: &Scratch) -> impl Iterator<Item = Change> {
         let rows = std::mem::take(&mut self.0).into_iter();
-        rows.filter(|(_, row)| row.value.is_some() || !row.new).map(|(key, row)| (key, row.value))
+        let rows = rows.filter(|(_, row)| row.value.is_some() || !row.new);
+        rows.map(|(key, row)| (key, row.value.map(|value| value.into_bytes(scratch))))
     }
 
     /// Forgets everything.
@@ -174,6 +166,15 @@ pub(crate) struct Overlaid<'a> {
 
 impl Overlaid<'_> {
     pub fn put(&self, key: Vec<u8>, value: Vec<u8>) {
+        self.write(key, Value::Bytes(value));
+    }
+
+    /// Writes a value that is likely to be read again, or deleted, before the epoch ends.
+    pub fn keep<V: Serialize + Any + Send>(&self, key: Vec<u8>, value: V) {
+        self.write(key, Value::Kept(Box::new(value)));
+    }
+
+    fn write(&self, key: Vec<u8>, value: Value) {
         match self.writes.borrow_mut().0.entry(key) {
             Entry::Occupied(mut row) => row.get_mut().value = Some(value),
             Entry::Vacant(row) => drop(row.insert(Written { value: Some(value), new: false })),
@@ -181,9 +182,9 @@ impl Overlaid<'_> {
     }
 
     /// The value at `key`, read.
-    pub fn read<V: DeserializeOwned>(&self, key: Vec<u8>) -> Option<V> {
+    pub fn read<V: DeserializeOwned + Clone + Any>(&self, key: Vec<u8>) -> Option<V> {
         if let Some(written) = self.writes.borrow().0.get(&key) {
-            return written.value.as_deref().map(rows::from_bytes);
+            return written.value.as_ref().map(Value::read);
         }
         let value = self.base.get(&key);
         if value.is_none() {
@@ -211,7 +212,7 @@ impl Overlaid<'_> {
 impl Store for Overlaid<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         if let Some(written) = self.writes.borrow().0.get(key) {
-            return written.value.clone();
+            return written.value.as_ref().map(|value| value.bytes().into_owned());
         }
         let value = self.base.get(key);
         if value.is_none() {
@@ -238,7 +239,7 @@ impl Store for Overlaid<'_> {
                 }
                 pending = next();
                 if let Some(value) = &change.value
-                    && visit(changed, value).is_break()
+                    && visit(changed, &value.bytes()).is_break()
                 {
                     stopped = true;
                     return ControlFlow::Break(());
@@ -253,7 +254,7 @@ impl Store for Overlaid<'_> {
         });
         while !stopped && let Some((changed, change)) = pending {
             pending = next();
-            stopped = change.value.as_ref().is_some_and(|value| visit(changed, value).is_break());
+            stopped = change.value.as_ref().is_some_and(|value| visit(changed, &value.bytes()).is_break());
         }
     }
 }
@@ -332,8 +333,24 @@ mod tests {
         rows.put(b"unsought".to_vec(), b"2".to_vec());
         rows.delete(b"unsought".to_vec());
         rows.delete(b"never".to_vec());
-        let changes: Vec<_> = writes.borrow_mut().take().collect();
+        let changes: Vec<_> = writes.borrow_mut().take(&Scratch::default()).collect();
         assert_eq!(changes, [(b"there".to_vec(), None)], "only what is committed has to be deleted");
+    }
+
+    #[test]
+    fn a_value_that_is_kept_is_read_as_its_bytes_are() {
+        let (base, writes) = (MemoryStore::default(), RefCell::default());
+        let rows = Overlaid { base: &base, writes: &writes };
+        let bytes = rows::to_bytes(&(7_u64, "seven".to_owned()));
+        rows.keep(b"b".to_vec(), (7_u64, "seven".to_owned()));
+        rows.keep(b"gone".to_vec(), 1_u8);
+        rows.delete(b"gone".to_vec());
+        assert_eq!(rows.read(b"b".to_vec()), Some((7_u64, "seven".to_owned())));
+        assert_eq!(rows.read(b"b".to_vec()), Some((7_u32, "seven".to_owned())), "of another type, by its bytes");
+        assert_eq!(rows.get(b"b"), Some(bytes.clone()));
+        assert_eq!(scan(&rows, "a", "c", false, 9), format!("b{}", String::from_utf8_lossy(&bytes)));
+        let changes: Vec<_> = writes.borrow_mut().take(&Scratch::default()).collect();
+        assert_eq!(changes, [(b"b".to_vec(), Some(bytes))]);
     }
 
     #[test]
