@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tributary_flow::{Body, Header, Place, Reader, TopicRef, reader};
+use tributary_flow::{Body, Place, Reader, TopicRef, reader};
 use tributary_graph as graph;
 use tributary_schemas::accounts::Vote;
 use tributary_schemas::ledger::{Journal, LedgerEvent};
@@ -32,7 +32,7 @@ fn fact(told: &Told, legs: &[Leg]) -> Option<FactAnswer> {
 }
 
 fn answer<B: Body + Serialize>(told: &Told, topic: TopicRef, legs: &[Leg]) -> Option<FactAnswer> {
-    let (Header::Fact(fact), body) = B::decode(&told.envelope).ok()? else { return None };
+    let (fact, body) = told.read::<B>()?;
     let mut body = serde_json::to_value(&body).ok()?;
     dress(&mut body, legs, None);
     Some(FactAnswer {

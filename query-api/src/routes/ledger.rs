@@ -1,10 +1,13 @@
 //! Reads of the general ledger and of risk's answers.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use tributary_flow::reader;
 use tributary_graph::transaction_view::NODE;
+use tributary_schemas::ledger::{Journal, JournalPosted};
+use tributary_schemas::risk::RiskEvent;
 use utoipa::IntoParams;
 
 use super::transactions::with_transaction;
@@ -13,7 +16,7 @@ use crate::answer::{JournalAnswer, Page, RiskAnswer, TrialBalanceAnswer};
 use crate::api::Fresh;
 use crate::json;
 use crate::problem::Problem;
-use crate::views::transaction::{JOURNAL, RISK, Totals};
+use crate::views::transaction::{Source, Told, Totals};
 
 /// When.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,8 +60,12 @@ pub(crate) async fn journal(
     Params(_): Params<FreshQuery>,
 ) -> Result<Json<Page<JournalAnswer>>, Problem> {
     let read = with_transaction(&api, &id, &fresh, |reader, _, key| {
-        let rows = reader.rows(key, &JOURNAL, reader::Page::all());
-        Some(Page { items: rows.iter().map(|(_, journal)| JournalAnswer::from(journal)).collect(), next: None })
+        let mut journal: Vec<JournalPosted> = Vec::new();
+        for (_, Journal::JournalPosted(posted)) in Told::by(Source::Journal, reader, key) {
+            journal.push(posted);
+        }
+        journal.sort_by_key(|journal| journal.posting);
+        Some(Page { items: journal.iter().map(JournalAnswer::from).collect(), next: None })
     });
     read.await.map(Json)
 }
@@ -74,8 +81,11 @@ pub(crate) async fn risk(
     Params(_): Params<FreshQuery>,
 ) -> Result<Json<Page<RiskAnswer>>, Problem> {
     let read = with_transaction(&api, &id, &fresh, |reader, _, key| {
-        let rows = reader.rows(key, &RISK, reader::Page::all());
-        Some(Page { items: rows.iter().map(|(_, (at, assessed))| RiskAnswer::of(*at, assessed)).collect(), next: None })
+        let mut last = BTreeMap::new();
+        for (fact, RiskEvent::RiskAssessed(assessed)) in Told::by(Source::Risk, reader, key) {
+            last.insert(assessed.account_id.to_string(), RiskAnswer::of(fact.time, &assessed));
+        }
+        Some(Page { items: last.into_values().collect(), next: None })
     });
     read.await.map(Json)
 }

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{Out, State};
+use tributary_flow::reader::Page;
 use tributary_flow::rows::Family;
 use tributary_flow::{
-    Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Timestamp,
+    Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Reader, Timestamp,
 };
 use tributary_graph::transaction_view::{In, Ports};
 use tributary_schemas::ledger::{Journal, JournalPosted};
-use tributary_schemas::risk::{RiskAssessed, RiskEvent};
 use tributary_schemas::transactions::{Leg, TransactionEvent, TransactionInitiated};
 use tributary_schemas::{AccountKind, Amount, Currency, Reason, Side};
 
@@ -29,11 +29,7 @@ pub struct TransactionView;
 
 /// Every fact about the transaction, in order of arrival.
 pub static HISTORY: Collection<u64, Told> = Collection::new(0);
-/// Journal records by posting.
-pub static JOURNAL: Collection<u32, JournalPosted> = Collection::new(1);
-/// Risk's answers by account, with their time.
-pub static RISK: Collection<String, (Timestamp, RiskAssessed)> = Collection::new(2);
-/// What became of commands to the transaction.
+/// What became of commands to the transaction. Older builds kept journal records under 1 and risk's answers under 2.
 pub static OUTCOMES: Outcomes = Collection::new(3);
 /// Transactions by the time of their initiation.
 pub static BY_CREATED: Index<(Timestamp, String), ()> = Index::new(0);
@@ -132,6 +128,22 @@ pub struct Told {
     pub envelope: Vec<u8>,
 }
 
+impl Told {
+    /// What was told, and under which header.
+    #[must_use]
+    pub fn read<B: Body>(&self) -> Option<(FactHeader, B)> {
+        let (Header::Fact(fact), body) = B::decode(&self.envelope).ok()? else { return None };
+        Some((fact, body))
+    }
+
+    /// Everything that one topic told of a transaction, in order of arrival.
+    #[must_use]
+    pub fn by<B: Body>(source: Source, reader: Reader<'_>, key: &str) -> Vec<(FactHeader, B)> {
+        let told = reader.rows(key, &HISTORY, Page::all()).into_iter();
+        told.filter(|(_, told)| told.source == source).filter_map(|(_, told)| told.read()).collect()
+    }
+}
+
 /// Debits and credits by currency and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals(pub BTreeMap<(Currency, AccountKind), (i128, i128)>);
@@ -167,15 +179,8 @@ impl Processor for TransactionView {
     type Ports = Ports;
     type Head = Transaction;
     type Timer = Never;
-    const LASTING: &'static [Family] = &[
-        HISTORY.family(),
-        JOURNAL.family(),
-        RISK.family(),
-        OUTCOMES.family(),
-        BY_CREATED.family(),
-        ARRIVED.family(),
-        BOOKED.family(),
-    ];
+    const LASTING: &'static [Family] =
+        &[HISTORY.family(), OUTCOMES.family(), BY_CREATED.family(), ARRIVED.family(), BOOKED.family()];
 
     fn step(
         &self,
@@ -188,11 +193,7 @@ impl Processor for TransactionView {
         match input {
             In::Event(event) => on_event(cx, key, state, event),
             In::Vote(vote) => tell(cx, state, Source::Vote, vote),
-            In::Risk(risk @ RiskEvent::RiskAssessed(assessed)) => {
-                tell(cx, state, Source::Risk, risk);
-                let time = cx.fact.map_or(cx.now, |fact| fact.time);
-                state.put(&RISK, &assessed.account_id.to_string(), &(time, assessed.clone()));
-            }
+            In::Risk(risk) => tell(cx, state, Source::Risk, risk),
             In::Journal(journal) => on_journal(cx, state, journal),
             In::Alarm(alarm) => tell(cx, state, Source::Alarm, alarm),
         }
@@ -226,7 +227,6 @@ fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: &Journal
         state.index(&BOOKED, &(journal.booked_at, offset), &totals);
         state.index(&ARRIVED, &offset, &(journal.booked_at, totals));
     }
-    state.put(&JOURNAL, &journal.posting.cast_unsigned(), journal);
 }
 
 fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: &TransactionEvent) {
