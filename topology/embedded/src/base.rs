@@ -116,7 +116,7 @@ impl Base {
         std::fs::create_dir_all(dir).map_err(io)?;
         ahead::check(dir)?;
         let cache = Cache::new_lru_cache(cache_bytes);
-        let db = DB::open_cf_descriptors(&database(cache_bytes), dir, families(&cache))
+        let db = DB::open_cf_descriptors(&database(cache_bytes), dir, families(&cache, cache_bytes))
             .map_err(|error| OpenError::of(dir, &error))?;
         let acknowledged = Some(Mutex::new(Acknowledged::open(dir).map_err(io)?));
         let mut base = Base { db, partitions, acknowledged };
@@ -133,8 +133,8 @@ impl Base {
         if !dir.join(ahead::CURRENT).exists() {
             return Err(OpenError::Absent(dir.to_owned()));
         }
-        let cache = Cache::new_lru_cache(64 << 20);
-        let open = || DB::open_cf_descriptors_read_only(&database(64 << 20), dir, families(&cache), false);
+        let cache = Cache::new_lru_cache(READER);
+        let open = || DB::open_cf_descriptors_read_only(&database(READER), dir, families(&cache, READER), false);
         let mut opened = open();
         for _ in 0..5 {
             if opened.is_ok() {
@@ -202,6 +202,9 @@ impl Base {
     }
 }
 
+/// The cache of whoever only reads, in bytes.
+const READER: usize = 64 << 20;
+
 fn database(cache_bytes: usize) -> rocksdb::Options {
     let mut options = rocksdb::Options::default();
     options.create_if_missing(true);
@@ -221,7 +224,7 @@ fn database(cache_bytes: usize) -> rocksdb::Options {
     options
 }
 
-fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+fn families(cache: &Cache, cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -245,6 +248,10 @@ fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
     let mut state = rocksdb::Options::default();
     state.set_block_based_table_factory(&blocks);
     state.set_compression_type(DBCompressionType::Lz4);
+    // Most rows that are looked up are new, and so in no table: the one in memory is asked for each.
+    state.set_write_buffer_size(cache_bytes / 4);
+    state.set_memtable_prefix_bloom_ratio(0.05);
+    state.set_memtable_whole_key_filtering(true);
     // Timers are set and cleared all the time; a scan for the next one must not wade through the cleared.
     state.add_compact_on_deletion_collector_factory(1_024, 512, 0.5);
 
