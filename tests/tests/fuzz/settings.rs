@@ -16,6 +16,7 @@ brokers = "kafka-1:9092,kafka-2:9092"
 schema_registry = "http://registry:8081"
 slot = "slot-a"
 fuse = false
+overlap = false
 standby = true
 session_timeout_ms = 6000
 http = "127.0.0.1:8080"
@@ -24,13 +25,14 @@ log = "info,tributary_broker=debug"
 "security.protocol" = "SASL_SSL"
 "#;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "data",
     "partitions",
     "brokers",
     "schema_registry",
     "slot",
     "fuse",
+    "overlap",
     "standby",
     "session_timeout_ms",
     "http",

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io::Read as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as Polled, Poll, Waker};
@@ -29,6 +29,8 @@ use crate::shared::Shared;
 use crate::store::{Batches, NodeStores};
 use crate::{MakeTasks, Options, settings};
 
+/// From how many inputs on an epoch is made durable while the next one is computed: some ten milliseconds of work.
+const OVERLAP_FROM: usize = 200;
 /// Most timers that a task fires in an epoch.
 const TIMERS: u32 = 1_000;
 /// How far the store of a view may be behind for the tasks that write to wait for it, in records: some tenths of a second.
@@ -86,6 +88,7 @@ impl Shell {
             partitions: self.options.partitions,
             fused: self.options.fused,
             most: self.options.max_batch,
+            overlap_from: if self.options.overlap { OVERLAP_FROM } else { usize::MAX },
             timers: TIMERS,
             standby: self.options.standby,
             views_wait: VIEWS_WAIT,
@@ -297,6 +300,15 @@ impl World for Shell {
 
     async fn abort(&self) -> Result<(), Failed> {
         self.with_producer(|producer| producer.abort(INIT))
+    }
+
+    async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, commit: impl Future<Output = C>) -> (T, C) {
+        std::thread::scope(|scope| {
+            let working = std::thread::Builder::new().name("tributary-ahead".into()).spawn_scoped(scope, work);
+            let working = working.expect("invariant: a thread can be had");
+            let committed = at_once(commit);
+            (working.join().unwrap_or_else(|panic| resume_unwind(panic)), committed)
+        })
     }
 
     fn forget_producer(&self) {

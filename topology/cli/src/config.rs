@@ -45,6 +45,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     fuse: Option<bool>,
+    /// Whether, while much waits, what comes next is computed while the last transaction commits, on Kafka [default: true].
+    #[arg(long, global = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap: Option<bool>,
     /// Whether this process keeps the state of partitions that other processes own ready to take over, on Kafka: a quicker
     /// failover for the work of writing all state in every process [default: false].
     #[arg(long, global = true, value_name = "BOOL")]
@@ -107,6 +111,8 @@ pub struct Config {
     /// See [`Flags`].
     pub fuse: bool,
     /// See [`Flags`].
+    pub overlap: bool,
+    /// See [`Flags`].
     pub standby: bool,
     /// See [`Flags`].
     pub session_timeout_ms: u64,
@@ -127,6 +133,7 @@ impl Default for Config {
             schema_registry: None,
             slot: "slot-0".into(),
             fuse: true,
+            overlap: true,
             standby: false,
             session_timeout_ms: 6_000,
             http: "127.0.0.1:8080".into(),

@@ -24,6 +24,7 @@ fn options(config: &Config) -> Result<Options> {
     options.slot.clone_from(&config.slot);
     options.partitions = config.partitions;
     options.fused = config.fuse;
+    options.overlap = config.overlap;
     options.standby = config.standby;
     options.session = Duration::from_millis(config.session_timeout_ms);
     options.client.clone_from(&config.kafka);

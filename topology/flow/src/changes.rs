@@ -20,6 +20,13 @@ impl Changes {
         Some(self.0[found].1.as_deref())
     }
 
+    /// Those with `from <= key < to`.
+    #[must_use]
+    pub fn range(&self, from: &[u8], to: &[u8]) -> &[Change] {
+        let at = |key: &[u8]| self.0.partition_point(|(at, _)| at.as_slice() < key);
+        &self.0[at(from)..at(to)]
+    }
+
     /// Keeps those of which `keep` holds.
     pub fn retain(&mut self, keep: impl FnMut(&Change) -> bool) {
         self.0.retain(keep);

@@ -24,38 +24,64 @@ use crate::record::{Produced, Target};
 /// For how many commits no guess is made of a partition to which others write as well: every wrong one costs a transaction.
 const PAUSE: u64 = 1_000;
 
+/// Where partitions end: behind our last record, and where the next one goes. An epoch is computed with one, and compared with it.
+#[derive(Clone, Debug, Default)]
+pub struct Guess(ByPartition<Range<u64>>);
+
+impl Guess {
+    /// Where a partition ends, if that can be known: see [`crate::engine::Ends`].
+    #[must_use]
+    pub fn end(&self, topic: TopicRef, partition: u32) -> Option<Range<u64>> {
+        self.0.get(topic, partition).cloned()
+    }
+
+    /// What it will be once these records lie where it says, with the marker of their commit behind them.
+    #[must_use]
+    pub fn after(mut self, records: &[Produced]) -> Self {
+        let mut many = ByPartition::default();
+        for (topic, partition) in foreseen(records).flatten() {
+            *many.at(topic, partition).get_or_insert(0) += 1;
+        }
+        for (topic, partition) in foreseen(records).flatten() {
+            if let (Some(many), Some(range)) = (many.at(topic, partition).take(), self.0.at(topic, partition)) {
+                *range = range.end + many..range.end + many + 1;
+            }
+        }
+        self
+    }
+}
+
 /// Knows where partitions end.
 #[derive(Debug, Default)]
 pub struct Foresight {
-    /// Behind our last record, and where the next one goes.
-    known: ByPartition<Range<u64>>,
+    known: Guess,
     /// Partitions to which others write, by the topic's name, until so many commits were made.
     others: BTreeMap<(&'static str, u32), u64>,
     commits: u64,
 }
 
 impl Foresight {
-    /// Where a partition ends, if that can be known: see [`crate::engine::Ends`].
+    /// What an epoch may be computed with.
     #[must_use]
-    pub fn end(&self, topic: TopicRef, partition: u32) -> Option<Range<u64>> {
-        self.known.get(topic, partition).cloned()
+    pub fn guess(&self) -> Guess {
+        self.known.clone()
     }
 
     /// Notes that the reader of committed records met a partition's end: `range` begins behind the last record, and ends there.
     pub fn met_end(&mut self, topic: TopicRef, partition: u32, range: Range<u64>) {
         if !topic.kind.is_door() && !self.others.contains_key(&(topic.name, partition)) {
-            self.known.at(topic, partition).get_or_insert(range);
+            self.known.0.at(topic, partition).get_or_insert(range);
         }
     }
 
-    /// Compares with where an epoch's records went, before they are committed; `offsets` are theirs in order, absent where
-    /// the log did not say. False where a guess was wrong: the epoch must be aborted and run again.
+    /// Compares the guess with which an epoch was computed with where its records went, before they are committed; `offsets` are
+    /// theirs in order, absent where the log did not say. False where it was wrong: the epoch must be aborted and run again.
     #[must_use]
-    pub fn is_right(&mut self, records: &[Produced], offsets: &[Option<u64>]) -> bool {
+    pub fn is_right(&mut self, guess: &Guess, records: &[Produced], offsets: &[Option<u64>]) -> bool {
         let mut ends = ByPartition::default();
         let mut wrong = Vec::new();
         for (topic, partition, offset) in placed(records, offsets) {
-            let Some(range) = self.known.get(topic, partition) else { continue };
+            let Some(range) = guess.0.get(topic, partition) else { continue };
             let next = ends.at(topic, partition).get_or_insert(range.end);
             if offset == Some(*next) {
                 *next += 1;
@@ -68,7 +94,7 @@ impl Foresight {
         }
         // What is aborted stays in the log, with a marker behind it: nothing is known of any partition that it is in.
         for (topic, partition, _) in placed(records, offsets) {
-            *self.known.at(topic, partition) = None;
+            *self.known.0.at(topic, partition) = None;
         }
         self.others.extend(wrong.into_iter().map(|at| (at, self.commits + PAUSE)));
         false
@@ -80,7 +106,7 @@ impl Foresight {
         self.others.retain(|_, until| *until > self.commits);
         for (topic, partition, offset) in placed(records, offsets) {
             let ours = !self.others.contains_key(&(topic.name, partition));
-            *self.known.at(topic, partition) = offset.filter(|_| ours).map(|offset| offset + 1..offset + 2);
+            *self.known.0.at(topic, partition) = offset.filter(|_| ours).map(|offset| offset + 1..offset + 2);
         }
     }
 }
@@ -91,8 +117,13 @@ fn placed<'a>(
     offsets: &'a [Option<u64>],
 ) -> impl Iterator<Item = (TopicRef, u32, Option<u64>)> + 'a {
     assert_eq!(records.len(), offsets.len(), "invariant: an offset for each record");
-    records.iter().zip(offsets).filter_map(|(record, offset)| match record.target {
-        Target::Topic(topic) if !topic.kind.is_door() => Some((topic, record.partition, *offset)),
+    foreseen(records).zip(offsets).filter_map(|(at, offset)| at.map(|(topic, partition)| (topic, partition, *offset)))
+}
+
+/// The partition of each record, if it is one that may be handed over.
+fn foreseen(records: &[Produced]) -> impl Iterator<Item = Option<(TopicRef, u32)>> {
+    records.iter().map(|record| match record.target {
+        Target::Topic(topic) if !topic.kind.is_door() => Some((topic, record.partition)),
         _ => None,
     })
 }
@@ -121,17 +152,21 @@ mod tests {
     fn the_next_record_is_behind_the_marker_of_the_last_commit() {
         let mut foresight = Foresight::default();
         let written = records(&[(&FACTS, 0), (&DOOR, 0), (&FACTS, 0)]);
-        assert_eq!(foresight.end(&FACTS, 0), None, "nothing was written yet");
+        assert_eq!(foresight.guess().end(&FACTS, 0), None, "nothing was written yet");
         foresight.met_end(&FACTS, 0, 4..7);
         foresight.met_end(&DOOR, 0, 0..1);
-        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&DOOR, 0)), (Some(4..7), None), "clients write to doors");
+        assert_eq!(
+            (foresight.guess().end(&FACTS, 0), foresight.guess().end(&DOOR, 0)),
+            (Some(4..7), None),
+            "clients write to doors"
+        );
         let went = [Some(7), Some(1), Some(8)];
-        assert!(foresight.is_right(&written, &went));
+        assert!(foresight.is_right(&foresight.guess(), &written, &went));
         foresight.committed(&written, &went);
         foresight.met_end(&FACTS, 0, 4..7);
-        assert_eq!(foresight.end(&FACTS, 0), Some(9..10), "an end that was met before is no news");
-        assert_eq!((foresight.end(&FACTS, 1), foresight.end(&DOOR, 0)), (None, None));
-        assert!(foresight.is_right(&written, &[Some(10), Some(9), Some(11)]));
+        assert_eq!(foresight.guess().end(&FACTS, 0), Some(9..10), "an end that was met before is no news");
+        assert_eq!((foresight.guess().end(&FACTS, 1), foresight.guess().end(&DOOR, 0)), (None, None));
+        assert!(foresight.is_right(&foresight.guess(), &written, &[Some(10), Some(9), Some(11)]));
     }
 
     #[test]
@@ -139,15 +174,18 @@ mod tests {
         let mut foresight = Foresight::default();
         let both = records(&[(&FACTS, 0), (&FACTS, 1)]);
         foresight.committed(&both, &[Some(3), Some(3)]);
-        assert!(!foresight.is_right(&both, &[Some(5), Some(6)]), "somebody else wrote to partition 1");
-        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&FACTS, 1)), (None, None));
+        assert!(
+            !foresight.is_right(&foresight.guess(), &both, &[Some(5), Some(6)]),
+            "somebody else wrote to partition 1"
+        );
+        assert_eq!((foresight.guess().end(&FACTS, 0), foresight.guess().end(&FACTS, 1)), (None, None));
         foresight.committed(&both, &[Some(7), Some(9)]);
-        assert_eq!((foresight.end(&FACTS, 0), foresight.end(&FACTS, 1)), (Some(8..9), None));
+        assert_eq!((foresight.guess().end(&FACTS, 0), foresight.guess().end(&FACTS, 1)), (Some(8..9), None));
         foresight.met_end(&FACTS, 1, 10..11);
-        assert_eq!(foresight.end(&FACTS, 1), None);
+        assert_eq!(foresight.guess().end(&FACTS, 1), None);
         let alone = records(&[(&FACTS, 1)]);
         (0..PAUSE).for_each(|at| foresight.committed(&alone, &[Some(20 + 2 * at)]));
-        assert!(foresight.end(&FACTS, 1).is_some(), "it is tried again");
+        assert!(foresight.guess().end(&FACTS, 1).is_some(), "it is tried again");
     }
 
     #[test]
@@ -155,8 +193,8 @@ mod tests {
         let mut foresight = Foresight::default();
         let one = records(&[(&FACTS, 0)]);
         foresight.committed(&one, &[Some(3)]);
-        assert!(!foresight.is_right(&one, &[None]));
+        assert!(!foresight.is_right(&foresight.guess(), &one, &[None]));
         foresight.committed(&one, &[None]);
-        assert_eq!(foresight.end(&FACTS, 0), None);
+        assert_eq!(foresight.guess().end(&FACTS, 0), None);
     }
 }

@@ -221,41 +221,53 @@ impl Store for Overlaid<'_> {
         value
     }
 
-    /// Merges two ordered sequences; where both hold a key, what was written wins.
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
         if from >= to {
             return;
         }
         let writes = self.writes.borrow();
-        let mut written = writes.0.range(from.to_vec()..to.to_vec());
-        let mut next = || if reverse { written.next_back() } else { written.next() };
-        let mut pending = next();
-        let mut stopped = false;
-        self.base.scan(from, to, reverse, &mut |key, value| {
-            while let Some((changed, change)) = pending {
-                let order = if reverse { key.cmp(changed) } else { changed.as_slice().cmp(key) };
-                if order.is_gt() {
-                    break;
-                }
-                pending = next();
-                if let Some(value) = &change.value
-                    && visit(changed, &value.bytes()).is_break()
-                {
-                    stopped = true;
-                    return ControlFlow::Break(());
-                }
-                if order.is_eq() {
-                    return ControlFlow::Continue(());
-                }
+        let written = writes.0.range(from.to_vec()..to.to_vec());
+        let written = written.map(|(key, row)| (key.as_slice(), row.value.as_ref().map(Value::bytes)));
+        merge(self.base, written, (from, to), reverse, visit);
+    }
+}
+
+/// Visits what lies in a store between two keys, with what is `written` there above it: two ordered sequences; where both hold a
+/// key, what was written wins.
+pub(crate) fn merge<'a>(
+    base: &dyn Store,
+    mut written: impl DoubleEndedIterator<Item = (&'a [u8], Option<Cow<'a, [u8]>>)>,
+    (from, to): (&[u8], &[u8]),
+    reverse: bool,
+    visit: &mut Visit<'_>,
+) {
+    let mut next = || if reverse { written.next_back() } else { written.next() };
+    let mut pending = next();
+    let mut stopped = false;
+    base.scan(from, to, reverse, &mut |key, value| {
+        while let Some((changed, change)) = &pending {
+            let order = if reverse { key.cmp(changed) } else { (*changed).cmp(key) };
+            if order.is_gt() {
+                break;
             }
-            let flow = visit(key, value);
-            stopped = flow.is_break();
-            flow
-        });
-        while !stopped && let Some((changed, change)) = pending {
+            if let Some(value) = change
+                && visit(changed, value).is_break()
+            {
+                stopped = true;
+                return ControlFlow::Break(());
+            }
             pending = next();
-            stopped = change.value.as_ref().is_some_and(|value| visit(changed, &value.bytes()).is_break());
+            if order.is_eq() {
+                return ControlFlow::Continue(());
+            }
         }
+        let flow = visit(key, value);
+        stopped = flow.is_break();
+        flow
+    });
+    while !stopped && let Some((changed, change)) = pending {
+        pending = next();
+        stopped = change.is_some_and(|value| visit(changed, &value).is_break());
     }
 }
 

@@ -380,6 +380,7 @@ impl<P: Processor> Task for ProcessorTask<P> {
         self.journal.runs.clear();
         self.meta = None;
         self.positions.fill(None);
+        self.next_timer = None;
         self.firing = None;
     }
 }

@@ -1,8 +1,8 @@
 //! The stores of one machine: a database per node. What was written last can be lost with the machine, a database at a
 //! time, and never the middle without what came after.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tributary_flow::store::Visit;
 use tributary_flow::{MemoryStore, Node, Store, Stores};
@@ -67,29 +67,29 @@ struct Content {
 
 /// The store of a task, as one reads it.
 #[derive(Debug, Default)]
-pub struct TaskStore(RefCell<Content>);
+pub struct TaskStore(RwLock<Content>);
 
 impl TaskStore {
     /// A copy of the rows.
     #[must_use]
     pub fn rows(&self) -> MemoryStore {
-        self.0.borrow().rows.clone()
+        read(&self.0).rows.clone()
     }
 
     /// Where in the changelog it is, if it knows.
     #[must_use]
     pub fn row(&self) -> Option<Row> {
-        self.0.borrow().row
+        read(&self.0).row
     }
 }
 
 impl Store for TaskStore {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.borrow().rows.get(key)
+        read(&self.0).rows.get(key)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
-        self.0.borrow().rows.scan(from, to, reverse, visit);
+        read(&self.0).rows.scan(from, to, reverse, visit);
     }
 }
 
@@ -108,11 +108,11 @@ const TAIL: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Disks {
     stores: BTreeMap<TaskAt, TaskStore>,
-    synced: RefCell<BTreeMap<&'static str, Synced>>,
+    synced: RwLock<BTreeMap<&'static str, Synced>>,
     /// Of each node its changelog, then its inputs.
     topics: BTreeMap<&'static str, Vec<String>>,
     /// Databases that do not fit the log.
-    spoiled: RefCell<BTreeSet<&'static str>>,
+    spoiled: RwLock<BTreeSet<&'static str>>,
     /// Whether the tails are worth keeping.
     fragile: bool,
 }
@@ -126,7 +126,7 @@ impl Disks {
         let topics =
             nodes.iter().map(|node| (node.name, std::iter::once(node.changelog()).chain(inputs(node)).collect()));
         let topics = topics.collect();
-        Disks { stores, synced: RefCell::default(), topics, spoiled: RefCell::default(), fragile }
+        Disks { stores, synced: RwLock::default(), topics, spoiled: RwLock::default(), fragile }
     }
 
     pub fn get(&self, at: TaskAt) -> Option<&TaskStore> {
@@ -148,18 +148,18 @@ impl Disks {
 
     /// Whether some database does not fit the log.
     pub fn is_spoiled(&self) -> bool {
-        !self.spoiled.borrow().is_empty()
+        !read(&self.spoiled).is_empty()
     }
 
     /// Takes over what another machine has of our nodes.
     pub fn copy(&self, other: &Disks) {
-        self.spoiled.borrow_mut().extend(other.spoiled.borrow().iter());
+        write(&self.spoiled).extend(read(&other.spoiled).iter());
         for (at, store) in &self.stores {
             if let Some(found) = other.stores.get(at) {
-                let content = found.0.borrow().clone();
-                let mut synced = self.synced.borrow_mut();
+                let content = read(&found.0).clone();
+                let mut synced = write(&self.synced);
                 synced.entry(at.0).or_default().contents.insert(*at, content.clone());
-                store.0.replace(content);
+                *write(&store.0) = content;
             }
         }
     }
@@ -167,12 +167,12 @@ impl Disks {
     /// Writes to the database of a node.
     pub fn write(&self, node: &'static str, written: Written) {
         for change in &written.0 {
-            change_content(&mut self.stores[&change.at()].0.borrow_mut(), change);
+            change_content(&mut write(&self.stores[&change.at()].0), change);
         }
         if !self.fragile {
             return;
         }
-        let mut synced = self.synced.borrow_mut();
+        let mut synced = write(&self.synced);
         let Synced { contents, tail } = synced.entry(node).or_default();
         tail.push(written);
         if tail.len() > TAIL {
@@ -185,7 +185,7 @@ impl Disks {
     /// The machine dies: of what was written last, the end is lost.
     pub fn lose_tail(&self, node: &'static str, random: &mut Random) {
         let kept = {
-            let synced = self.synced.borrow();
+            let synced = read(&self.synced);
             let length = synced.get(node).map_or(0, |synced| synced.tail.len());
             length - random.below(length + 1).min(length)
         };
@@ -198,31 +198,31 @@ impl Disks {
     }
 
     fn go_back(&self, node: &'static str, kept: usize) {
-        let mut synced = self.synced.borrow_mut();
+        let mut synced = write(&self.synced);
         let Synced { contents, tail } = synced.entry(node).or_default();
         tail.truncate(kept);
         for (at, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
-            store.0.replace(contents.get(at).cloned().unwrap_or_default());
+            *write(&store.0) = contents.get(at).cloned().unwrap_or_default();
         }
         for change in tail.iter().flat_map(|written| &written.0) {
-            change_content(&mut self.stores[&change.at()].0.borrow_mut(), change);
+            change_content(&mut write(&self.stores[&change.at()].0), change);
         }
     }
 
     /// A database is gone.
     pub fn lose(&self, node: &'static str) {
-        self.synced.borrow_mut().remove(node);
-        self.spoiled.borrow_mut().remove(node);
+        write(&self.synced).remove(node);
+        write(&self.spoiled).remove(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
-            store.0.replace(Content::default());
+            *write(&store.0) = Content::default();
         }
     }
 
     /// The database of another installation is in the place of one: of another history, or made with other partitions.
     pub fn go_foreign(&self, node: &'static str, other: Option<Row>) {
-        self.spoiled.borrow_mut().insert(node);
+        write(&self.spoiled).insert(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
-            let mut content = store.0.borrow_mut();
+            let mut content = write(&store.0);
             content.rows.pairs.insert(b"foreign".to_vec(), Vec::new());
             content.row = other.or(content.row.map(|row| Row { partitions: row.partitions + 1, ..row }));
         }
@@ -230,13 +230,21 @@ impl Disks {
 
     /// A database claims to hold what the changelog does not.
     pub fn go_ahead(&self, node: &'static str) {
-        self.spoiled.borrow_mut().insert(node);
+        write(&self.spoiled).insert(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
-            if let Some(row) = &mut store.0.borrow_mut().row {
+            if let Some(row) = &mut write(&store.0).row {
                 row.changelog += 1 << 40;
             }
         }
     }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn change_content(content: &mut Content, change: &Change) {

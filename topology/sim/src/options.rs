@@ -60,6 +60,8 @@ pub struct SimOptions {
     pub views_wait: u64,
     /// Most records and most timers per task in one epoch.
     pub most: usize,
+    /// From how many inputs on an epoch is made durable while the next one is computed.
+    pub overlap_from: usize,
     /// The largest record that the log takes, in bytes: key, value and headers.
     pub largest: usize,
     /// The clock at the beginning.
@@ -86,6 +88,7 @@ impl SimOptions {
             standby: false,
             views_wait: u64::MAX,
             most: 32,
+            overlap_from: usize::MAX,
             largest: usize::MAX,
             start: Timestamp(tributary_flow::time::DAY),
             ticking: false,
@@ -104,6 +107,7 @@ impl SimOptions {
             standby: seed.is_multiple_of(2),
             views_wait: [0, 100, u64::MAX][seed as usize % 3],
             most: 200,
+            overlap_from: [1, 5, usize::MAX][(seed / 6) as usize % 3],
             ticking: true,
             ..SimOptions::new(seed, partitions, placements)
         }

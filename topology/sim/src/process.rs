@@ -123,6 +123,7 @@ impl Process {
                 partitions: options.partitions,
                 fused: options.hops == Hops::Foreseen,
                 most: options.most,
+                overlap_from: options.overlap_from,
                 timers: options.most as u32,
                 standby: options.standby,
                 views_wait: options.views_wait,

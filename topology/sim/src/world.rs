@@ -2,6 +2,8 @@
 //! it may die; a call may not arrive, and its answer may be lost.
 
 use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use tributary_flow::Timestamp;
@@ -18,6 +20,8 @@ use crate::disk::{Changes, Disks};
 use crate::faults::Fault;
 use crate::local::{Queued, Wish};
 
+/// How often a commit stands still at most before what is done beside it is done.
+const MIDST: usize = 12;
 /// Records of a changelog that are few, beside those of a play.
 const FEW: usize = 16;
 
@@ -267,6 +271,22 @@ impl World for Around {
         let ended = self.end(false).await;
         self.local.in_epoch.set(false);
         ended
+    }
+
+    /// The work may be done before anything of the commit, in its midst, or behind it.
+    async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, commit: impl Future<Output = C>) -> (T, C) {
+        let mut left = self.with(|cluster| cluster.random.below(MIDST));
+        let (mut work, mut worked, mut commit) = (Some(work), None, pin!(commit));
+        let committed = poll_fn(|polled| {
+            if left == 0 {
+                worked = work.take().map(|work| work()).or(worked.take());
+            }
+            left = left.saturating_sub(1);
+            commit.as_mut().poll(polled)
+        });
+        let committed = committed.await;
+        let worked = worked.or_else(|| work.map(|work| work())).expect("invariant: the work is done once");
+        (worked, committed)
     }
 
     fn forget_producer(&self) {

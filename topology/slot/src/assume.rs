@@ -59,11 +59,12 @@ impl<W: World> Slot<W> {
         let reported = self.world.elapsed().saturating_sub(REPORT);
         // Now, for they are looked through one by one, and a transaction has little time.
         let seats = rows.keys().map(|at| (*at, Seats::of(self.store(*at)))).collect();
-        let (sent, foresight, records) = (BTreeMap::new(), Foresight::default(), read.clone());
+        let (sent, foresight, records, applied) = (BTreeMap::new(), Foresight::default(), read.clone(), read.clone());
         tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
-        let (apart, further) = (None, false);
+        let (ahead, apart, further) = (None, None, false);
         self.owned = Some(Owned {
             engine,
+            ahead,
             apart,
             foresight,
             rows,
@@ -71,6 +72,8 @@ impl<W: World> Slot<W> {
             seats,
             lineages,
             records,
+            applied,
+            positions: read.clone(),
             read,
             targets,
             sent,

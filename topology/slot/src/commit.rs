@@ -1,18 +1,15 @@
-//! Running epochs and making them durable: outputs, changelog and journal, deliveries compared with what was foreseen,
-//! offsets, commit. The stores follow only then.
+//! Making epochs durable: outputs, changelog and journal, deliveries compared with what was foreseen, offsets, commit. The stores
+//! follow only then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary_flow::Stores as _;
-use tributary_flow::engine::Ends;
 use tributary_flow::task::TaskCommit;
-use tributary_flow::{Commit, Epoch, Input, TopicRef};
+use tributary_flow::{Commit, Guess, Stores as _, TopicPartition};
 
 use crate::changelog;
 use crate::restore::LINEAGE;
 use crate::seats::{Seating, Seats};
-use crate::slot::Owned;
 use crate::world::{Batch, Failed, Fault, Outgoing, World};
 use crate::{At, Failure, Membership, Slot, TaskAt, Trouble};
 
@@ -49,9 +46,19 @@ pub const PROTOCOL: &[Step] = &[
     Step::Stores,
 ];
 
+/// What is to be made durable.
+#[derive(Clone, Copy)]
+pub(crate) struct Made<'a> {
+    pub commit: &'a Commit,
+    /// Where the records go, where that was foreseen.
+    pub guess: &'a Guess,
+    /// Up to where each input is applied by then.
+    pub positions: &'a [(TopicPartition, u64)],
+}
+
 /// A commit under way.
-struct Attempt {
-    commit: Commit,
+struct Attempt<'a> {
+    made: Made<'a>,
     /// Where the changelogs ended before it began.
     ends: BTreeMap<TaskAt, u64>,
     /// Where the changelogs have the rows that come and go.
@@ -73,48 +80,20 @@ pub(crate) enum Done {
 }
 
 impl<W: World> Slot<W> {
-    /// Runs an epoch over these inputs and, where everything up to the end seen at start has been applied, the timers
-    /// that are due; if there is anything to do.
-    pub(crate) async fn epoch(&mut self, inputs: &[Input], caught_up: bool) -> Result<(), Trouble> {
-        let now = self.world.wall();
-        let Some(owned) = &mut self.owned else { return Ok(()) };
-        let timers = if caught_up { self.options.timers } else { 0 };
-        if inputs.is_empty() && (timers == 0 || owned.engine.next_timer(self.world.state()).is_none_or(|due| due > now))
-        {
-            return Ok(());
-        }
-        loop {
-            let Some(owned) = &mut self.owned else { return Ok(()) };
-            self.world.doing("computing an epoch");
-            let Owned { engine, foresight, .. } = owned;
-            let foreseen = |topic: TopicRef, partition: u32| foresight.end(topic, partition);
-            let ends: Option<&Ends<'_>> = if self.options.fused { Some(&foreseen) } else { None };
-            let computed = engine.epoch(self.world.state(), Epoch { now, timers, ends }, inputs);
-            let commit = computed.map_err(|error| Trouble::Again(error.0))?;
-            if commit.is_empty() {
-                return Ok(()); // Skipped records alone are not worth a transaction.
-            }
-            if self.make_durable(commit).await? == Done::Well {
-                return Ok(());
-            }
-            self.undo().await?;
-        }
-    }
-
-    pub(crate) async fn make_durable(&mut self, commit: Commit) -> Result<Done, Trouble> {
+    pub(crate) async fn make_durable(&mut self, made: Made<'_>) -> Result<Done, Trouble> {
         let begun = self.world.elapsed();
         // The ends as of before the transaction: the coordinator then still took us for the owner, so what lies below is ours,
         // or was restored. Later it may be another's, and the stores would be taken to hold it.
-        let (ends, offsets) = (self.changelog_ends(&commit), self.offsets());
+        let (ends, offsets) = (self.changelog_ends(made.commit), self.offsets(made.positions));
         let (seatings, went, took) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
-        let mut attempt = Attempt { commit, ends, seatings, offsets, went, begun, took };
+        let mut attempt = Attempt { made, ends, seatings, offsets, went, begun, took };
         for step in PROTOCOL {
             self.world.at(*step).await;
             if self.perform(*step, &mut attempt).await? == Done::Elsewhere {
                 return Ok(Done::Elsewhere);
             }
         }
-        let (records, tasks) = (attempt.commit.records.len(), attempt.commit.tasks.len());
+        let (records, tasks) = (attempt.made.commit.records.len(), attempt.made.commit.tasks.len());
         tracing::debug!(records, tasks, took = ?attempt.took, "epoch");
         self.failures = 0;
         self.doubts.set(0);
@@ -122,17 +101,17 @@ impl<W: World> Slot<W> {
         Ok(Done::Well)
     }
 
-    async fn perform(&mut self, step: Step, attempt: &mut Attempt) -> Result<Done, Trouble> {
+    async fn perform(&mut self, step: Step, attempt: &mut Attempt<'_>) -> Result<Done, Trouble> {
         let done = match step {
             Step::Begin => self.world.begin().await,
-            Step::Records => self.write_records(&attempt.commit),
+            Step::Records => self.write_records(attempt.made.commit),
             Step::Changelog => self.write_changelogs(attempt),
-            Step::Journal => self.write_journals(&attempt.commit),
+            Step::Journal => self.write_journals(attempt.made.commit),
             Step::Deliveries => match self.world.deliveries().await {
                 Ok(went) => {
                     attempt.went = went;
                     let Some(owned) = &mut self.owned else { return Ok(Done::Well) };
-                    if !owned.foresight.is_right(&attempt.commit.records, &attempt.went) {
+                    if !owned.foresight.is_right(attempt.made.guess, &attempt.made.commit.records, &attempt.went) {
                         return Ok(Done::Elsewhere);
                     }
                     Ok(())
@@ -144,7 +123,7 @@ impl<W: World> Slot<W> {
                 Ok(()) => {
                     attempt.took = self.world.elapsed() - attempt.begun;
                     let Some(owned) = &mut self.owned else { return Ok(Done::Well) };
-                    owned.foresight.committed(&attempt.commit.records, &attempt.went);
+                    owned.foresight.committed(&attempt.made.commit.records, &attempt.went);
                     owned.sent.extend(attempt.offsets.iter().copied());
                     Ok(())
                 }
@@ -172,8 +151,8 @@ impl<W: World> Slot<W> {
         Ok(())
     }
 
-    fn write_changelogs(&mut self, attempt: &mut Attempt) -> Result<(), Failed> {
-        for task in &attempt.commit.tasks {
+    fn write_changelogs(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Failed> {
+        for task in &attempt.made.commit.tasks {
             let (at, store) = ((task.node.name, task.partition), self.world.state().store(task.node, task.partition));
             let Some(owned) = &mut self.owned else { return Ok(()) };
             let seating =
@@ -210,9 +189,8 @@ impl<W: World> Slot<W> {
 
     /// The positions that have moved since they were last sent; one of them where none has, for an epoch of timers alone is
     /// fenced too.
-    fn offsets(&mut self) -> Vec<((&'static str, u32), u64)> {
-        let Some(owned) = &mut self.owned else { return Vec::new() };
-        let positions = owned.engine.positions(self.world.state());
+    fn offsets(&self, positions: &[(TopicPartition, u64)]) -> Vec<((&'static str, u32), u64)> {
+        let Some(owned) = &self.owned else { return Vec::new() };
         let all = positions.iter().map(|(at, position)| ((at.topic.name, at.partition), *position));
         let mut moved: Vec<_> = all.clone().filter(|(at, position)| owned.sent.get(at) != Some(position)).collect();
         if moved.is_empty() {
@@ -221,21 +199,8 @@ impl<W: World> Slot<W> {
         moved
     }
 
-    /// Aborts an epoch that went elsewhere than foreseen, to run it again: there is one guess less each time.
-    async fn undo(&mut self) -> Result<(), Trouble> {
-        self.world.doing("aborting");
-        tracing::debug!("others write to a topic of ours as well: the epoch is run again");
-        if let Some(owned) = &mut self.owned {
-            owned.engine.abort();
-        }
-        match self.world.abort().await {
-            Ok(()) => Ok(()),
-            Err(failed) => Err(self.uncommitted(failed).await),
-        }
-    }
-
     /// What a failed transaction leads to. Only one that is certainly not committed is aborted; all else is as after a crash.
-    async fn uncommitted(&mut self, failed: Failed) -> Trouble {
+    pub(crate) async fn uncommitted(&mut self, failed: Failed) -> Trouble {
         self.world.doing("aborting");
         let kept = failed.fault == Fault::Abort && self.world.abort().await.is_ok();
         if !kept {
@@ -259,10 +224,10 @@ impl<W: World> Slot<W> {
     }
 
     /// The stores follow what is committed.
-    async fn follow(&mut self, attempt: &Attempt) -> Result<(), Trouble> {
+    async fn follow(&mut self, attempt: &Attempt<'_>) -> Result<(), Trouble> {
         let Some(owned) = &mut self.owned else { return Ok(()) };
         let mut batch = W::Batch::default();
-        for task in &attempt.commit.tasks {
+        for task in &attempt.made.commit.tasks {
             let at = (task.node.name, task.partition);
             let row = owned.rows.get_mut(&at).expect("invariant: every running task was restored");
             row.advanced = self.world.wall();

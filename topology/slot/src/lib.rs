@@ -27,6 +27,7 @@ use thiserror::Error;
 mod assume;
 mod changelog;
 mod commit;
+mod epoch;
 mod packs;
 mod restore;
 mod row;

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use tributary_flow::{Engine, Foresight, Input, Node, Task, Timestamp, TopicRef};
 
+use crate::epoch::Computed;
 use crate::seats::Seats;
 use crate::silence::Silence;
 use crate::standby::Standby;
@@ -32,6 +34,8 @@ pub struct Options {
     pub fused: bool,
     /// Most inputs of an epoch.
     pub most: usize,
+    /// From how many inputs on an epoch is made durable while the next one is computed; little is quicker alone.
+    pub overlap_from: usize,
     /// Most timers that a task fires in an epoch.
     pub timers: u32,
     /// Whether the stores of tasks that others own are kept ready.
@@ -46,7 +50,7 @@ pub struct Options {
 /// One process of a placement.
 pub struct Slot<W: World> {
     pub(crate) options: Options,
-    pub(crate) world: W,
+    pub(crate) world: Rc<W>,
     pub(crate) nodes: Vec<&'static Node>,
     pub(crate) make: Box<dyn Fn(u32) -> Vec<Box<dyn Task>>>,
     pub(crate) inputs: BTreeMap<&'static str, TopicRef>,
@@ -86,6 +90,8 @@ pub(crate) struct Own {
 /// What runs between two assignments.
 pub(crate) struct Owned {
     pub engine: Engine,
+    /// What is computed and not written yet.
+    pub ahead: Option<Computed>,
     /// Views that run, and are far behind the others.
     pub apart: Option<Apart>,
     /// Where our next records go: a guess, and checked.
@@ -100,6 +106,11 @@ pub(crate) struct Owned {
     pub lineages: BTreeMap<TaskAt, [u8; 16]>,
     /// How far each input has been read.
     pub read: BTreeMap<InputAt, u64>,
+    /// The first offset of each input that some task has not applied, behind the last epoch that was committed. One that is only
+    /// computed does not count: it may have gone elsewhere, and then what others wrote lies below where it seemed to have come.
+    pub positions: BTreeMap<InputAt, u64>,
+    /// How far each input has been read by whatever is applied and committed.
+    pub applied: BTreeMap<InputAt, u64>,
     /// Behind the last record that was read of each input, or where reading began.
     pub records: BTreeMap<InputAt, u64>,
     /// Up to where each input must be read before timers fire.
@@ -126,7 +137,7 @@ impl<W: World> Slot<W> {
         let since = world.elapsed();
         Slot {
             options,
-            world,
+            world: Rc::new(world),
             nodes,
             make,
             inputs,
@@ -211,12 +222,12 @@ impl<W: World> Slot<W> {
         }
         self.join_again_if_idle().await?;
         self.join_anew_if_deaf().await?;
-        let begun = self.world.elapsed();
-        self.epoch(&inputs, caught_up).await?;
-        let worked = (!inputs.is_empty()).then(|| self.world.elapsed() - begun);
+        let (begun, idle) = (self.world.elapsed(), inputs.is_empty());
+        self.epoch(inputs, caught_up).await?;
+        let worked = (!idle).then(|| self.world.elapsed() - begun);
         self.stand_by(worked).await?;
         // Whoever waits for a view to be at an end need not wait longer, where there is nothing else to do.
-        if inputs.is_empty() && self.owned.as_mut().is_some_and(|owned| std::mem::take(&mut owned.further)) {
+        if idle && self.owned.as_mut().is_some_and(|owned| std::mem::take(&mut owned.further)) {
             self.tell();
         }
         self.report();
@@ -228,9 +239,11 @@ impl<W: World> Slot<W> {
         let mut inputs = Vec::new();
         let (mut failed, mut again, mut ended) = (None, false, false);
         let (now, state) = (self.world.wall(), self.world.state());
-        let due = self.owned.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
+        let ahead = self.owned.as_ref().is_some_and(|owned| owned.ahead.is_some());
+        let mut asked = self.owned.as_mut().filter(|_| !ahead);
+        let due = asked.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());
-        let pressed = self.busy || self.owned.as_ref().is_some_and(|owned| owned.further);
+        let pressed = ahead || self.busy || self.owned.as_ref().is_some_and(|owned| owned.further);
         let idle = if pressed { Duration::ZERO } else { IDLE };
         let wait = due.map_or(idle, |due| until(due).min(idle));
         let (topics, mut owned) = (&self.inputs, self.owned.as_mut());
@@ -242,6 +255,10 @@ impl<W: World> Slot<W> {
                 if let Some(owned) = &mut owned {
                     owned.read.insert((topic.name, partition), offset + 1);
                     owned.records.insert((topic.name, partition), offset + 1);
+                    // What every task has applied by hand is not even copied: mostly that is nearly all.
+                    if owned.positions.get(&(topic.name, partition)).is_some_and(|position| offset < *position) {
+                        return;
+                    }
                 }
                 inputs.push(input(topic, partition, offset, key, value));
             }
@@ -255,10 +272,11 @@ impl<W: World> Slot<W> {
                 }
             }
             Met::Cut { topic, partition, end, error } => {
-                // Only what was applied counts: what was read and not applied is read again.
+                // Only what was applied counts: what was read and not applied is read again, and so is what was not committed.
                 let applied = owned.as_mut().map_or(0, |owned| owned.engine.furthest(state, topic, partition));
-                again |= applied <= end;
-                keep(&mut failed, if applied <= end { Failed { fault: Fault::Other, ..error } } else { error });
+                let uncertain = ahead || applied <= end;
+                again |= uncertain;
+                keep(&mut failed, if uncertain { Failed { fault: Fault::Other, ..error } } else { error });
             }
             Met::Failed(error) => keep(&mut failed, error),
         };

@@ -20,7 +20,7 @@ impl<W: World> Slot<W> {
         }
     }
 
-    /// Tells how the tasks are: all that was read has been applied by now, or the task is halted.
+    /// Tells how the tasks are.
     pub(crate) fn tell(&mut self) {
         let (world, Some(owned)) = (&self.world, &mut self.owned) else { return };
         owned.reported = world.elapsed();
@@ -32,7 +32,7 @@ impl<W: World> Slot<W> {
             behind.sum()
         };
         let apart = owned.apart.as_ref().map(|apart| (&apart.engine, &apart.read));
-        let running = std::iter::once((&owned.engine, &owned.read)).chain(apart);
+        let running = std::iter::once((&owned.engine, &owned.applied)).chain(apart);
         let running = running.flat_map(|(engine, read)| engine.tasks().map(move |task| (task, read)));
         let running = running.map(|((task, halted), read)| {
             let (node, partition) = (task.node(), task.partition());

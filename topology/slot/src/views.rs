@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary_flow::{Engine, Epoch};
+use tributary_flow::{Engine, Epoch, Guess};
 
 use crate::assume::positions;
+use crate::commit::Made;
 use crate::slot::{Owned, input, keep};
 use crate::world::{Failed, Fault, Met, World};
 use crate::{InputAt, Slot, Trouble};
@@ -84,7 +85,9 @@ impl<W: World> Slot<W> {
             let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
             let commit = engine.epoch(self.world.state(), epoch, &inputs).map_err(|error| Trouble::Again(error.0))?;
             if !commit.is_empty() {
-                self.make_durable(commit).await?;
+                let state = self.world.state();
+                let positions = self.owned.as_mut().map_or_else(Vec::new, |owned| owned.engine.positions(state));
+                self.make_durable(Made { commit: &commit, guess: &Guess::default(), positions: &positions }).await?;
             }
         }
         if let Some(Owned { apart: Some(Apart { read, .. }), .. }) = &self.owned {

@@ -179,7 +179,7 @@ pub trait Rows: Stores {
 #[expect(async_fn_in_trait, reason = "a coroutine on one thread: nobody needs to send it")]
 pub trait World {
     /// The stores of every task that the slot may own.
-    type State: Rows;
+    type State: Rows + Sync;
     /// Changes to them.
     type Batch: Batch;
 
@@ -249,6 +249,8 @@ pub trait World {
     async fn commit(&self) -> Result<(), Failed>;
     /// Aborts.
     async fn abort(&self) -> Result<(), Failed>;
+    /// Has `work` done at the same time as `commit`, which writes: what came of both.
+    async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, commit: impl Future<Output = C>) -> (T, C);
     /// Has no producer any more; what it had open stays open until another is initialised, or the coordinator ends it.
     fn forget_producer(&self);
 
