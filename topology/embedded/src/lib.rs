@@ -14,6 +14,7 @@
 mod ahead;
 mod base;
 mod log;
+mod made;
 mod options;
 mod reader;
 mod runner;

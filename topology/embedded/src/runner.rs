@@ -1,28 +1,32 @@
 //! The engine's thread: epoch after epoch. An epoch takes in what tasks lag behind with, then the commands that wait,
 //! runs them with everything that follows, and writes all of it (records, state, positions, journals) as one synced batch.
-//! While the disk syncs, the next commands gather: an idle system commits at once and a busy one in groups.
+//! While the disk syncs, the next commands gather: an idle system commits at once and a busy one in groups. Where many have gathered,
+//! they are computed while the epoch before them is written, on what that one will have changed.
 //!
 //! A commit that fails stops the thread: what is on the disk is then unknown, and only a restart knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rocksdb::WriteBatch;
 use tributary_flow::engine::Stores;
 use tributary_flow::log::LogError;
-use tributary_flow::platform::SubmitError;
-use tributary_flow::{Commit, DEAD_LETTERS, Engine, Epoch, Input, Place, TopicPartition};
+use tributary_flow::platform::TaskStatus;
+use tributary_flow::{Commit, DEAD_LETTERS, Engine, Epoch, InFlight, Input, Place, TopicPartition};
 
 use crate::log::Blocks;
+use crate::made::{Answers, Made, Rest};
 use crate::options::{Clock, Options};
-use crate::shared::{Answer, Message, Pending, Shared};
-use crate::state::{self, TaskStores};
+use crate::shared::{Message, Pending, Shared};
+use crate::state::TaskStores;
 
 /// Most bytes of commands in one epoch, whatever their number.
 const EPOCH_BYTES: usize = 16 << 20;
+/// From how many commands on an epoch is made durable while the next one is computed; little is quicker alone.
+const OVERLAP_FROM: usize = 100;
 /// How often the clock is looked at while timers wait: it may be set, or be a test's.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -77,7 +81,7 @@ impl Runner {
                     .map(|topic| (TopicPartition { topic, partition }, ends.get(topic.name, partition))),
             );
         }
-        shared.publish(&engine);
+        shared.publish(status(&engine));
         let (clock, max_batch) = (Arc::clone(&options.clock), options.max_batch.max(1));
         Ok(Runner { shared, engine, inbox, clock, max_batch, ends, unread, closed: false })
     }
@@ -86,13 +90,26 @@ impl Runner {
     pub fn run(mut self) -> Result<(), Failed> {
         let shared = Arc::clone(&self.shared);
         let stores = TaskStores::new(&shared.base, self.engine.tasks().map(|(task, _)| task));
+        let mut ahead: Option<Made> = None;
         loop {
             let lagging = self.lagging(&stores);
-            let commands = self.collect(&stores, !lagging.is_empty());
-            if self.closed && commands.is_empty() {
+            let commands = self.collect(&stores, !lagging.is_empty() || ahead.is_some());
+            if self.closed && commands.is_empty() && ahead.is_none() {
                 return Ok(());
             }
-            self.epoch(&stores, &lagging, commands)?;
+            let many = commands.len() >= OVERLAP_FROM;
+            let made = match ahead.take() {
+                Some(before) if many && lagging.is_empty() => self.overlap(&stores, before, commands)?,
+                before => {
+                    before.map_or(Ok(()), |before| before.write(&shared))?;
+                    self.epoch(&stores, &lagging, commands)?
+                }
+            };
+            if many && lagging.is_empty() {
+                ahead = Some(made);
+            } else {
+                made.write(&shared)?;
+            }
         }
     }
 
@@ -148,40 +165,56 @@ impl Runner {
         }
     }
 
+    /// Runs an epoch over what tasks lag with, and commands.
     fn epoch(
         &mut self,
         stores: &dyn Stores,
         lagging: &[(TopicPartition, u64)],
         commands: Vec<Pending>,
-    ) -> Result<(), Failed> {
-        let mut blocks = Blocks::default();
+    ) -> Result<Made, Failed> {
         let (mut inputs, behind) = self.catch_up(lagging)?;
-        let answers = self.append_commands(commands, &behind, &mut inputs, &mut blocks);
-        let done = self.conclude(stores, &inputs, blocks);
-        if let Err(Failed(reason)) = &done {
-            self.shared.set_failure(Some(reason.clone()));
-        }
-        let unavailable = |Failed(reason): &Failed| {
-            SubmitError::Unavailable(format!(
-                "{reason}; whether the command was written is unknown: send it again with the same id"
-            ))
-        };
-        for (answer, place) in answers {
-            answer.give(done.as_ref().map(|()| place).map_err(unavailable));
-        }
-        done
+        let (blocks, answers) = self.append_commands(commands, &behind, &mut inputs);
+        self.compute(stores, &inputs, blocks, answers)
     }
 
-    /// Runs the inputs with all that follows, and makes it durable.
-    fn conclude(&mut self, stores: &dyn Stores, inputs: &[Input], mut blocks: Blocks) -> Result<(), Failed> {
-        let commit = self.attempt(stores, inputs)?;
+    /// Runs an epoch over commands while the one before it is made durable.
+    fn overlap(&mut self, stores: &dyn Stores, before: Made, commands: Vec<Pending>) -> Result<Made, Failed> {
+        let (shared, mut inputs) = (Arc::clone(&self.shared), Vec::new());
+        let (blocks, answers) = self.append_commands(commands, &Partitions::new(), &mut inputs);
+        let Made { commit, rest } = before;
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("tributary-write".to_owned());
+            let writing = thread.spawn_scoped(scope, || rest.write(&commit, &shared))?;
+            let made = self.compute(&InFlight::new(stores, &commit), &inputs, blocks, answers);
+            writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            made
+        })
+    }
+
+    /// Runs the inputs with all that follows.
+    fn compute(
+        &mut self,
+        stores: &dyn Stores,
+        inputs: &[Input],
+        mut blocks: Blocks,
+        answers: Answers,
+    ) -> Result<Made, Failed> {
+        let commit = match self.attempt(stores, inputs) {
+            Ok(commit) => commit,
+            Err(failed) => return Err(answers.fail(&self.shared, failed)),
+        };
         for record in &commit.records {
             let (topic, partition) = (record.target.name(), record.partition);
             let offset = self.ends.take(topic, partition);
             let headers = record.headers.iter().map(|(name, value)| (*name, value.as_slice()));
             blocks.append(topic, partition, offset, record.key.as_deref(), record.value.as_deref(), headers);
         }
-        self.write(&commit, blocks)
+        for task in &commit.tasks {
+            let (topic, partition) = (task.node.journal(), task.partition);
+            let offset = self.ends.take(&topic, partition);
+            blocks.append(&topic, partition, offset, None, Some(&task.journal.encode()), [].into_iter());
+        }
+        Ok(Made { commit, rest: Rest { blocks, tasks: status(&self.engine), answers } })
     }
 
     /// Reads on where tasks lag, a share of a batch each; also tells which partitions were not read to their end.
@@ -213,9 +246,8 @@ impl Runner {
         commands: Vec<Pending>,
         behind: &Partitions,
         inputs: &mut Vec<Input>,
-        blocks: &mut Blocks,
-    ) -> Vec<(Answer, Place)> {
-        let mut answers = Vec::with_capacity(commands.len());
+    ) -> (Blocks, Answers) {
+        let (mut blocks, mut answers) = (Blocks::default(), Vec::with_capacity(commands.len()));
         for Pending { topic, partition, key, value, answer } in commands {
             let offset = self.ends.take(topic.name, partition);
             blocks.append(topic.name, partition, offset, key.as_deref(), value.as_deref(), [].into_iter());
@@ -224,7 +256,7 @@ impl Runner {
                 inputs.push(Input { topic, partition, offset, key, value });
             }
         }
-        answers
+        (blocks, Answers(answers))
     }
 
     /// Runs the epoch, as often as it takes: what fails here (a read, a registry) has changed nothing.
@@ -257,30 +289,11 @@ impl Runner {
             std::thread::sleep(TICK);
         }
     }
+}
 
-    /// Makes the epoch durable.
-    fn write(&mut self, commit: &Commit, mut blocks: Blocks) -> Result<(), Failed> {
-        let base = &self.shared.base;
-        let mut batch = WriteBatch::default();
-        for task in &commit.tasks {
-            let (topic, partition) = (task.node.journal(), task.partition);
-            let offset = self.ends.take(&topic, partition);
-            blocks.append(&topic, partition, offset, None, Some(&task.journal.encode()), [].into_iter());
-            state::put(base, task, &mut batch);
-        }
-        if commit.is_empty() && blocks.is_empty() {
-            self.shared.publish(&self.engine); // A halt may be all that happened.
-            return Ok(());
-        }
-        blocks.put(base, &mut batch);
-        if let Err(error) = base.write(batch) {
-            self.engine.abort();
-            return Err(error.into());
-        }
-        self.shared.publish(&self.engine);
-        self.shared.committed();
-        Ok(())
-    }
+/// Every task, its lag left at zero.
+fn status(engine: &Engine) -> Vec<TaskStatus> {
+    engine.tasks().map(|(task, halted)| TaskStatus::of(task, halted, 0)).collect()
 }
 
 /// Where each partition of each topic ends, the epoch under way included. It is thrown away with the thread when an epoch

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use tributary_flow::platform::{Done, SubmitError, TaskStatus};
-use tributary_flow::{Engine, Place, TopicRef};
+use tributary_flow::{Place, TopicRef};
 
 use crate::base::Base;
 
@@ -55,10 +55,8 @@ impl Shared {
         locked(&self.tasks).clone()
     }
 
-    pub fn publish(&self, engine: &Engine) {
-        let mut tasks = locked(&self.tasks);
-        tasks.clear();
-        tasks.extend(engine.tasks().map(|(task, halted)| TaskStatus::of(task, halted, 0)));
+    pub fn publish(&self, tasks: Vec<TaskStatus>) {
+        *locked(&self.tasks) = tasks;
     }
 
     pub fn is_closing(&self) -> bool {
