@@ -144,6 +144,9 @@ impl Around {
             self.with(|cluster| cluster.commit_late(slot, epoch));
             return Err(self.give_up(text).await);
         }
+        if commit && self.with(|cluster| cluster.tears(slot, epoch)) {
+            return Err(self.give_up(text).await);
+        }
         let fate = self.send(text, true).await?;
         self.until_admitted(|cluster| cluster.end(slot, epoch, commit)).await?;
         self.answer(text, fate, ()).await

@@ -169,6 +169,21 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether the coordinator, asked to commit what a producer has open, has done so in a part of its partitions, and is gone: the
+    /// next one knows of no decision, and the rest stays open until it is aborted.
+    pub fn tears(&mut self, slot: &str, epoch: u64) -> bool {
+        let asked = self.producers.get(slot).filter(|producer| producer.epoch == epoch);
+        let Some((open, _)) = asked.and_then(|producer| producer.open).filter(|_| self.log.torn().is_none()) else {
+            return false;
+        };
+        if !self.strikes(Fault::TornCommit, true) {
+            return false;
+        }
+        let part = self.log.tear(open, &mut self.random);
+        self.log.decide(part, true);
+        true
+    }
+
     fn open(&self, slot: &str) -> Option<TransactionId> {
         Some(self.producers.get(slot)?.open?.0)
     }

@@ -41,6 +41,9 @@ pub enum Fault {
     Retry,
     /// The marker of a transaction comes late.
     LateMarker,
+    /// A transaction is committed in some of its partitions and aborted in the others: once, for what comes of it lasts. No part of
+    /// a storm, for it breaks every law.
+    TornCommit,
     /// Somebody else's transaction stays open and holds back every reader.
     Hanging,
     /// Somebody else writes to a topic of facts, in a transaction that comes to nothing.
@@ -68,7 +71,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every kind, with how often it strikes in a storm: parts of a million, of the chances that it has.
+    /// Every kind that a storm has, with how often it strikes: parts of a million, of the chances that it has.
     pub const STORM: &[(Fault, u32)] = &[
         (Fault::Crash, 700),
         (Fault::LostReply, 1_500),
@@ -124,6 +127,7 @@ impl Fault {
             Fault::HastyClient => "hasty client",
             Fault::Retry => "producer retry",
             Fault::LateMarker => "late marker",
+            Fault::TornCommit => "torn commit",
             Fault::Hanging => "hanging transaction",
             Fault::Stranger => "stranger",
             Fault::SlowPartition => "slow partition",

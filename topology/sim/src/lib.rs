@@ -9,7 +9,8 @@
 //! by one, so that two builds are at work at the same time ([`Fault`]). In what they differ, whoever makes their tasks decides.
 //!
 //! Deliberately absent: several brokers and their elections (what an election does to a client is here: calls without an answer,
-//! coordinators that are away, a log that is taken for cut); logs that really lose what they acknowledged; and
+//! coordinators that are away, a log that is taken for cut); logs that really lose what they acknowledged (one that commits
+//! a transaction in part is here, for whoever asks for it); and
 //! processes of one application whose placements differ at the same time, which nothing fences yet.
 
 mod calls;
@@ -39,7 +40,7 @@ use tributary_flow::{Node, Place, Task, Timestamp, TopicRef, partition_of};
 
 pub use disk::TaskStore;
 pub use faults::{Count, Fault};
-pub use log::MemoryLog;
+pub use log::{MemoryLog, Torn};
 pub use options::{Crash, Hops, SimOptions};
 pub use process::Version;
 pub use tributary_slot::TaskAt;

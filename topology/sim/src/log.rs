@@ -8,9 +8,20 @@ use std::ops::Range;
 use tributary_flow::log::{Log, LogError, Logged};
 use tributary_flow::{Timestamp, time};
 
+use crate::random::Random;
+
 /// Names a transaction of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TransactionId(u64);
+
+/// The two parts of a transaction that was torn, each by topic and partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Torn {
+    /// Here it was committed.
+    pub committed: BTreeSet<(String, u32)>,
+    /// Here it was not, and is aborted.
+    pub left: BTreeSet<(String, u32)>,
+}
 
 /// How long a compacted topic keeps what deletes a key.
 const KEEPS_TOMBSTONES: i64 = 7 * time::DAY;
@@ -39,6 +50,19 @@ impl Partition {
     fn stable_end(&self) -> u64 {
         self.open.values().copied().min().unwrap_or(self.entries.len() as u64)
     }
+
+    /// What a transaction has open here is another's from now on.
+    fn give(&mut self, from: TransactionId, to: TransactionId) {
+        let begin = self.open.remove(&from);
+        self.open.extend(begin.map(|begin| (to, begin)));
+        for entry in &mut self.entries {
+            if let Entry::Record { transaction, .. } = entry
+                && *transaction == Some(from)
+            {
+                *transaction = Some(to);
+            }
+        }
+    }
 }
 
 /// Every topic of a simulation; a topic is there once it is written.
@@ -51,6 +75,7 @@ pub struct MemoryLog {
     /// Decided, and not yet told to these partitions.
     untold: Vec<(TransactionId, String, u32)>,
     begun: u64,
+    torn: Option<Torn>,
     /// Goes up whenever readers may see more.
     version: u64,
 }
@@ -63,6 +88,7 @@ impl MemoryLog {
             decided: BTreeMap::new(),
             untold: Vec::new(),
             begun: 0,
+            torn: None,
             version: 0,
         }
     }
@@ -107,6 +133,30 @@ impl MemoryLog {
             let open = (0..).zip(partitions).filter(|(_, partition)| partition.open.contains_key(&transaction));
             self.untold.extend(open.map(|(partition, _)| (transaction, topic.clone(), partition)));
         }
+    }
+
+    /// Tears an open transaction: what it wrote to some of its partitions, and not to all, is another's from now on, which is told.
+    pub(crate) fn tear(&mut self, transaction: TransactionId, random: &mut Random) -> TransactionId {
+        let part = self.begin();
+        let (mut torn, mut written) = (Torn::default(), Vec::new());
+        for (topic, partitions) in &mut self.topics {
+            let open = (0..).zip(partitions).filter(|(_, partition)| partition.open.contains_key(&transaction));
+            written.extend(open.map(|(number, partition)| ((topic.clone(), number), partition)));
+        }
+        for _ in 0..=random.below(written.len() - 1) {
+            let (at, partition) = written.swap_remove(random.below(written.len()));
+            partition.give(transaction, part);
+            torn.committed.insert(at);
+        }
+        torn.left = written.into_iter().map(|(at, _)| at).collect();
+        self.torn = Some(torn);
+        part
+    }
+
+    /// The transaction that was torn, if one was.
+    #[must_use]
+    pub fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
     }
 
     /// How many markers are still to be written.
@@ -272,6 +322,28 @@ mod tests {
         assert_eq!((offsets(&log), log.is_told(two)), (vec![0], false), "it is committed, and its marker is late");
         log.tell(0);
         assert_eq!((offsets(&log), log.range("t", 0).unwrap(), log.is_told(two)), (vec![0, 2, 3], 0..6, true));
+    }
+
+    #[test]
+    fn a_torn_transaction_is_seen_in_a_part_of_its_partitions_and_the_rest_is_still_open() {
+        for seed in 0..20 {
+            let mut log = MemoryLog::new(3);
+            let whole = log.begin();
+            for partition in [0, 1, 2, 1] {
+                log.append(Some(whole), "t", partition, Logged::default(), Timestamp(0));
+            }
+            let part = log.tear(whole, &mut Random::new(seed));
+            end(&mut log, part, true);
+            let Torn { committed, left } = log.torn().unwrap().clone();
+            assert!(!committed.is_empty() && !left.is_empty() && committed.len() + left.len() == 3);
+            let seen = |log: &MemoryLog| (0..3).map(|at| log.read("t", at, 0, 9).unwrap().len()).collect::<Vec<_>>();
+            let expected = |at: u32| if committed.contains(&("t".to_owned(), at)) { [1, 2, 1][at as usize] } else { 0 };
+            let expected: Vec<usize> = (0..3).map(expected).collect();
+            assert_eq!((seen(&log), log.is_told(part)), (expected.clone(), true));
+            assert!(left.iter().all(|(topic, at)| log.stable_end(topic, *at) == 0), "it is open there");
+            end(&mut log, whole, false);
+            assert_eq!(seen(&log), expected);
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl<W: World> Slot<W> {
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
         let rows = self.restore(&tasks).await?;
+        self.read_journals(&tasks, &rows).await?;
+        if let Some(said) = self.disagreement(&rows).await? {
+            return Err(self.doubted(said));
+        }
         let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
         let later: BTreeSet<TaskAt> = all.filter(|at| !rows.contains_key(at)).collect();
         if !later.is_empty() {

@@ -28,6 +28,7 @@ mod assume;
 mod changelog;
 mod commit;
 mod epoch;
+mod journals;
 mod packs;
 mod restore;
 mod row;

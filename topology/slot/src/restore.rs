@@ -160,12 +160,8 @@ impl<W: World> Slot<W> {
     ) -> Result<(), Trouble> {
         let (was, now) = (row.partitions, self.options.partitions);
         let said = if changelog.end == 0 && journal.end > 0 {
-            let said = format!("{}[{partition}] is empty and {}[{partition}] is not", node.changelog(), node.journal());
-            if self.doubts.get() < DOUBTS {
-                self.doubts.set(self.doubts.get() + 1);
-                return Err(Trouble::Again(said));
-            }
-            said
+            let (changelog, journal) = (node.changelog(), node.journal());
+            return Err(self.doubted(format!("{changelog}[{partition}] is empty and {journal}[{partition}] is not")));
         } else if was != now {
             format!("the store of {} was made with {was} partitions and there are {now}", node.name)
         } else if row.changelog > changelog.end {
@@ -175,6 +171,15 @@ impl<W: World> Slot<W> {
             return Ok(());
         };
         Err(Trouble::Stop(Failure::Log(said)))
+    }
+
+    /// What becomes of two topics that do not fit: they are asked for again before they are believed.
+    pub(crate) fn doubted(&self, said: String) -> Trouble {
+        if self.doubts.get() < DOUBTS {
+            self.doubts.set(self.doubts.get() + 1);
+            return Trouble::Again(said);
+        }
+        Trouble::Stop(Failure::Log(said))
     }
 
     /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
@@ -274,11 +279,7 @@ impl<W: World> Slot<W> {
 
     /// Why a changelog gives nothing.
     pub(crate) fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> String {
-        let (topic, partition, from) = (&self.topics[at.0].changelog, at.1, row.changelog);
-        format!(
-            "{topic}[{partition}] gives nothing from {from} on and ends at {end}: a transaction is open there; where it \
-             stays so, `kafka-transactions.sh find-hanging` names it"
-        )
+        hanging(&self.topics[at.0].changelog, at.1, row.changelog, *end)
     }
 
     pub(crate) fn store(&self, (node, partition): TaskAt) -> &dyn Store {
@@ -289,6 +290,14 @@ impl<W: World> Slot<W> {
     pub(crate) async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {
         self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
     }
+}
+
+/// Why a partition gives nothing.
+pub(crate) fn hanging(topic: &str, partition: u32, from: u64, end: u64) -> String {
+    format!(
+        "{topic}[{partition}] gives nothing from {from} on and ends at {end}: a transaction is open there; where it stays so, \
+         `kafka-transactions.sh find-hanging` names it"
+    )
 }
 
 /// The changelogs that are being read. Records come in runs of one of them.

@@ -63,6 +63,8 @@ pub struct Slot<W: World> {
     pub(crate) slots: BTreeSet<String>,
     /// What the group said and was not taken up yet.
     pub(crate) news: News,
+    /// The epochs with which the journals of our tasks ended when we took these up, where that can be told.
+    pub(crate) journals: BTreeMap<TaskAt, u64>,
     pub(crate) owned: Option<Owned>,
     pub(crate) standby: Option<Standby>,
     /// Whether there is more to do beside the tasks that run.
@@ -146,6 +148,7 @@ impl<W: World> Slot<W> {
             assigned: None,
             slots: BTreeSet::new(),
             news: News::default(),
+            journals: BTreeMap::new(),
             owned: None,
             standby: None,
             busy: false,

@@ -12,7 +12,7 @@ use crate::assume::positions;
 use crate::commit::Made;
 use crate::slot::{Owned, input, keep};
 use crate::world::{Failed, Fault, Met, World};
-use crate::{InputAt, Slot, Trouble};
+use crate::{Failure, InputAt, Slot, Trouble};
 
 /// Most records of an epoch of theirs: some hundredths of a second, for which others wait.
 const MOST: usize = 500;
@@ -36,6 +36,9 @@ impl<W: World> Slot<W> {
         let rows = self.standby.take().map(|standby| standby.rows()).unwrap_or_default();
         // As after any restore: if we stood still meanwhile, what the stores hold may be a part of another's epoch.
         self.confirm().await?;
+        if let Some(said) = self.disagreement(&rows).await? {
+            return Err(Trouble::Stop(Failure::Log(said)));
+        }
         let bounds = self.input_ends(&rows).await?;
         let lineages = self.new_lineages(&rows)?;
         let mut engine = self.engine(&rows);

@@ -9,7 +9,7 @@ use tributary_slot::take_in;
 
 use super::scenes;
 use super::workload::{LETTERS, MISSED, ORDERED, PARTITIONS, TIMERS, has_absence, has_timers, tasks};
-use super::{Played, audit, end, toy};
+use super::{Played, audit, end, torn, toy};
 
 /// Whether a law holds, and what breaks it.
 type Law = fn(&Played) -> Result<(), String>;
@@ -26,6 +26,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("a crash is soon over", scenes::a_crash_is_soon_over),
     ("a lost process is soon replaced", scenes::a_lost_process_is_soon_replaced),
     ("a log made anew is noticed", scenes::a_log_made_anew_is_noticed),
+    ("a torn transaction is noticed", torn::a_torn_transaction_is_noticed),
     ("replay", |played| replays(&played.simulation)),
     ("stores follow the changelog", stores_follow),
     ("queries see what is committed", seen_is_committed),

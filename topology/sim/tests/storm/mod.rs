@@ -8,6 +8,7 @@ pub mod toy;
 pub mod audit;
 pub mod laws;
 mod scenes;
+pub mod torn;
 mod workload;
 
 use std::collections::BTreeMap;
