@@ -15,14 +15,14 @@ fn commits_stay_quick_under_a_moderate_load() {
     }));
     ask(&broker, 0, 2_000, 400);
     all_counted(&broker, 2_000);
-    // The trap of slices shows in the median, and each time; whatever else the machine does shows now and then.
+    // The trap of slices shows in each commit; how slow the machine is shows in most.
     let mut asked = 2_000;
     while asked < 12_000 {
         ask(&broker, asked, asked + 2_000, 400);
         asked += 2_000;
         let commits = broker.commits();
         println!("400 commands/s, 2 hops: {commits:?}; from submission to the second decision: {}", latency(&broker));
-        if commits.p50 < Duration::from_millis(100) {
+        if commits.p10 < Duration::from_millis(100) {
             break;
         }
         assert!(asked < 12_000, "{commits:?}");

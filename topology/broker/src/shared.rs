@@ -13,6 +13,8 @@ use tributary_slot::{Failure, TaskAt};
 pub struct Commits {
     /// Epochs committed since the start.
     pub count: u64,
+    /// Tenth percentile of the last 500.
+    pub p10: Duration,
     /// Median of the last 500.
     pub p50: Duration,
     /// 99th percentile of the last 500.
@@ -166,6 +168,6 @@ impl Shared {
                 .copied()
                 .unwrap_or_default()
         };
-        Commits { count: commits.0, p50: at(50), p99: at(99), max: at(100) }
+        Commits { count: commits.0, p10: at(10), p50: at(50), p99: at(99), max: at(100) }
     }
 }
