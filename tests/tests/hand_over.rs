@@ -3,40 +3,20 @@
 
 use tributary_cli::load::plan::{Maker, Plan, Ready};
 use tributary_cli::wiring::Schemas;
-use tributary_flow::task::{Counters, Produced, Stop, TaskCommit};
-use tributary_flow::{Engine, InMemory, Input, Node, Store, Task, Timestamp, partition_of};
+use tributary_flow::task::{Produced, Stop};
+use tributary_flow::{Around, Engine, InMemory, Input, Store, Task, partition_of};
 use tributary_tests::memory::{NOW, PARTITIONS, World, beginning, epoch, halted, tasks};
 
 /// A task that reads every record from its bytes.
 struct Reads(Box<dyn Task>);
 
-impl Task for Reads {
-    fn node(&self) -> &'static Node {
-        self.0.node()
+impl Around for Reads {
+    fn inner(&self) -> &dyn Task {
+        self.0.as_ref()
     }
 
-    fn partition(&self) -> u32 {
-        self.0.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.0.counters()
-    }
-
-    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        self.0.begin(store, wall);
-    }
-
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        self.0.position(store, port)
-    }
-
-    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
-        self.0.next_timer(store)
-    }
-
-    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.0.fire(store, limit, out)
+    fn inner_mut(&mut self) -> &mut dyn Task {
+        self.0.as_mut()
     }
 
     fn apply(
@@ -48,14 +28,6 @@ impl Task for Reads {
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
         self.0.apply(store, port, input, None, out)
-    }
-
-    fn finish(&mut self) -> Option<TaskCommit> {
-        self.0.finish()
-    }
-
-    fn abort(&mut self) {
-        self.0.abort();
     }
 }
 

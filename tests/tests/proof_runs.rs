@@ -9,8 +9,8 @@ use tributary_cli::proof::versions::{self, Builds};
 use tributary_cli::proof::workload::{Act, Workload};
 use tributary_cli::proof::{Run, Scenario, run, run_with};
 use tributary_cli::wiring::Schemas;
-use tributary_flow::task::{Counters, Input, Produced, Stop, TaskCommit};
-use tributary_flow::{InMemory, Node, Store, Task, Timestamp};
+use tributary_flow::task::{Input, Produced, Stop, TaskCommit};
+use tributary_flow::{Around, InMemory, Store, Task, Timestamp};
 
 fn scenario(seed: u64, payments: u32) -> Scenario {
     Scenario { seed, payments, partitions: None }
@@ -125,33 +125,21 @@ struct Broken {
     flaw: Flaw,
 }
 
-impl Task for Broken {
-    fn node(&self) -> &'static Node {
-        self.task.node()
+impl Around for Broken {
+    fn inner(&self) -> &dyn Task {
+        self.task.as_ref()
     }
 
-    fn partition(&self) -> u32 {
-        self.task.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.task.counters()
+    fn inner_mut(&mut self) -> &mut dyn Task {
+        self.task.as_mut()
     }
 
     fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
         self.task.begin(store, if matches!(self.flaw, Flaw::Clock) { wall.plus(1) } else { wall });
     }
 
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        self.task.position(store, port)
-    }
-
     fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
         if matches!(self.flaw, Flaw::Spins) { Some(Timestamp(0)) } else { self.task.next_timer(store) }
-    }
-
-    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.task.fire(store, limit, out)
     }
 
     fn apply(
@@ -186,10 +174,6 @@ impl Task for Broken {
             commit.changes.retain(|(key, _)| key.first() != Some(&b'h'));
         }
         Some(commit)
-    }
-
-    fn abort(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Everything here is a function of its arguments. That is what lets the simulator prove it and a replay audit it.
 
+mod around;
 mod by_text;
 mod cause;
 mod changes;
@@ -40,6 +41,7 @@ pub mod time;
 mod timers;
 pub mod topic;
 
+pub use around::Around;
 pub use engine::{Commit, Engine, Epoch, Stores};
 pub use foresight::{Foresight, Guess};
 pub use header::{Applied, Body, CommandHeader, DecodeError, FactHeader, Header, Origin};

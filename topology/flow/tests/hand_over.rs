@@ -5,39 +5,19 @@ mod toy;
 use toy::world::{Play as _, World};
 use toy::{COMMANDS, MIRRORED, command, input, tasks};
 use tributary_flow::framing::unframe;
-use tributary_flow::task::{Counters, Stop, TaskCommit};
-use tributary_flow::{Engine, InMemory, Input, Node, Produced, Store, Target, Task, Timestamp};
+use tributary_flow::task::Stop;
+use tributary_flow::{Around, Engine, InMemory, Input, Produced, Store, Target, Task};
 
 /// A task of a build that writes with another version of a schema, in which a sum of 5 is one of 6.
 struct Other(Box<dyn Task>);
 
-impl Task for Other {
-    fn node(&self) -> &'static Node {
-        self.0.node()
+impl Around for Other {
+    fn inner(&self) -> &dyn Task {
+        self.0.as_ref()
     }
 
-    fn partition(&self) -> u32 {
-        self.0.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.0.counters()
-    }
-
-    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        self.0.begin(store, wall);
-    }
-
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        self.0.position(store, port)
-    }
-
-    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
-        self.0.next_timer(store)
-    }
-
-    fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
-        self.0.fire(store, limit, out)
+    fn inner_mut(&mut self) -> &mut dyn Task {
+        self.0.as_mut()
     }
 
     fn apply(
@@ -58,14 +38,6 @@ impl Task for Other {
             record.value = Some([&[0, 0, 0, 0, 2], datum.as_bytes()].concat());
         }
         Ok(())
-    }
-
-    fn finish(&mut self) -> Option<TaskCommit> {
-        self.0.finish()
-    }
-
-    fn abort(&mut self) {
-        self.0.abort();
     }
 }
 

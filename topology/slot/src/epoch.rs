@@ -123,9 +123,8 @@ impl<W: World> Slot<W> {
 
     /// Keeps an epoch until the next is read, where more waits; makes it durable where little does.
     async fn go_on(&mut self, computed: Computed) -> Result<(), Trouble> {
-        let much = computed.work.inputs.len() >= self.options.overlap_from;
+        let much = computed.work.inputs.len() >= self.options.overlap_from && !computed.found.commit.is_empty();
         let Some(owned) = &mut self.owned else { return Ok(()) };
-        let much = much && !computed.found.commit.is_empty();
         // Views that run apart have epochs of their own in between.
         if much && owned.apart.is_none() && owned.later.is_empty() {
             owned.ahead = Some(computed);

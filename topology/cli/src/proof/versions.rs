@@ -15,8 +15,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use tributary_flow::framing::{frame, unframe};
-use tributary_flow::task::{Counters, Input, Produced, Stop, Target, TaskCommit, TranslateError};
-use tributary_flow::{InMemory, Node, Registry, Setup, Store, Task, Timestamp};
+use tributary_flow::task::{Input, Produced, Stop, Target, TranslateError};
+use tributary_flow::{Around, InMemory, Node, Registry, Setup, Store, Task};
 use tributary_schemas::evolve::Translator;
 use tributary_schemas::registry::{self, Published};
 use tributary_sim::Version;
@@ -172,37 +172,17 @@ impl Newer {
     }
 }
 
-impl Task for Newer {
-    fn node(&self) -> &'static Node {
-        self.0.node()
+impl Around for Newer {
+    fn inner(&self) -> &dyn Task {
+        self.0.as_ref()
     }
 
-    fn partition(&self) -> u32 {
-        self.0.partition()
-    }
-
-    fn counters(&self) -> Counters {
-        self.0.counters()
-    }
-
-    fn begin(&mut self, store: &dyn Store, wall: Timestamp) {
-        self.0.begin(store, wall);
-    }
-
-    fn position(&mut self, store: &dyn Store, port: usize) -> u64 {
-        self.0.position(store, port)
-    }
-
-    fn next_timer(&mut self, store: &dyn Store) -> Option<Timestamp> {
-        self.0.next_timer(store)
+    fn inner_mut(&mut self) -> &mut dyn Task {
+        self.0.as_mut()
     }
 
     fn fire(&mut self, store: &dyn Store, limit: u32, out: &mut Vec<Produced>) -> Result<(), Stop> {
         self.run(out, |task, out| task.fire(store, limit, out))
-    }
-
-    fn firing(&self) -> Option<String> {
-        self.0.firing()
     }
 
     fn apply(
@@ -214,13 +194,5 @@ impl Task for Newer {
         out: &mut Vec<Produced>,
     ) -> Result<(), Stop> {
         self.run(out, |task, out| task.apply(store, port, input, memory, out))
-    }
-
-    fn finish(&mut self) -> Option<TaskCommit> {
-        self.0.finish()
-    }
-
-    fn abort(&mut self) {
-        self.0.abort();
     }
 }
