@@ -293,6 +293,11 @@ fn facts() -> Vec<transaction_view::In<'static>> {
     ]
 }
 
+/// How many facts the history has.
+fn told(reader: Reader<'_>) -> usize {
+    reader.rows("t", &HISTORY, Page::all()).len()
+}
+
 fn head(reader: Reader<'_>) -> Transaction {
     reader.head("t").unwrap()
 }
@@ -302,8 +307,7 @@ fn a_transaction_keeps_everything_that_was_told_of_it() {
     let mut bench = Bench::new(TransactionView);
     facts().into_iter().for_each(|fact| drop(bench.answer("t", "c1", fact)));
     let head = head(bench.reader());
-    assert_eq!((head.status, head.facts, head.legs().len()), (Status::Completed, 4, 2));
-    assert_eq!(bench.reader().rows("t", &HISTORY, Page::all()).len(), 4);
+    assert_eq!((head.status, told(bench.reader()), head.legs().len()), (Status::Completed, 4, 2));
     assert_eq!(bench.reader().index(&BY_CREATED, Page::all()).len(), 1);
     assert_eq!(bench.reader().index(&BOOKED, Page::all()).len(), 1);
     let (_, (booked, totals)) = bench.reader().index(&ARRIVED, Page::all()).remove(0);
@@ -319,7 +323,7 @@ fn votes_and_journal_may_be_met_before_the_transaction() {
     facts.swap(2, 3);
     facts.into_iter().for_each(|fact| drop(bench.fact("t", fact)));
     let head = head(bench.reader());
-    assert_eq!((head.status, head.facts, head.legs().len()), (Status::Completed, 4, 2));
+    assert_eq!((head.status, told(bench.reader()), head.legs().len()), (Status::Completed, 4, 2));
 }
 
 #[test]
@@ -340,7 +344,7 @@ fn a_refused_creation_makes_no_transaction_and_a_failed_one_keeps_its_reasons() 
     bench.answer("t", "c2", refused());
     let head = head(bench.reader());
     assert_eq!(
-        (head.status, head.reasons.len(), head.facts),
+        (head.status, head.reasons.len(), told(bench.reader())),
         (Status::Failed, 2, 3),
         "a refused command changes nothing"
     );

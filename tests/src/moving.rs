@@ -14,7 +14,7 @@ use tributary_cli::verify::States;
 use tributary_cli::wiring::{self, Schemas};
 use tributary_flow::time::DAY;
 use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, MemoryStore, Node, Store, Timestamp};
-use tributary_graph::{NODES, TOPICS};
+use tributary_graph::{NODES, TOPICS, writers};
 use tributary_sim::{SimOptions, Simulation};
 
 use crate::scenario::Scenario;
@@ -112,7 +112,7 @@ impl Moment {
     fn of(simulation: &Simulation) -> Result<Self, LogError> {
         let log = simulation.log();
         let topics = TOPICS.iter().map(|topic| topic.name.to_owned()).chain([DEAD_LETTERS.to_owned()]);
-        let topics = topics.chain(NODES.iter().map(|node| node.journal()));
+        let topics = topics.chain(writers().map(Node::journal));
         let places = topics.flat_map(|topic| (0..log.partitions()).map(move |partition| (topic.clone(), partition)));
         let ends = places.map(|(topic, partition)| Ok(((topic.clone(), partition), log.range(&topic, partition)?.end)));
         let ends = ends.collect::<Result<_, LogError>>()?;

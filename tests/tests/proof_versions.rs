@@ -12,7 +12,7 @@ use tributary_cli::wiring::Schemas;
 use tributary_flow::framing::unframe;
 use tributary_flow::task::TranslateError;
 use tributary_flow::{JournalEntry, LogError, Registry, log};
-use tributary_graph::{NODES, TOPICS};
+use tributary_graph::{TOPICS, writers};
 use tributary_schemas::schema_id;
 use tributary_sim::{Fault, SimOptions, Version};
 use tributary_tests::scenario::simulated::together;
@@ -50,7 +50,7 @@ fn both_versions_write_to_every_topic_and_decide_in_every_task() -> Result<()> {
         // An alarm would be a bug.
         ensure!(both || written.is_empty() && topic.name == "ledger.events.v1", "{}: {written:?}", topic.name);
     }
-    for node in NODES {
+    for node in writers() {
         let mut builds = Vec::new();
         log::visit::<LogError>(seen.log, &node.journal(), 0, |record| {
             let entry = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node));
@@ -68,7 +68,7 @@ fn both_versions_write_to_every_topic_and_decide_in_every_task() -> Result<()> {
 fn one_version_alone_does_not_replay_what_both_have_written() -> Result<()> {
     let world = fleet()?;
     let seen = world.seen();
-    let node = NODES.iter().find(|node| node.name == "account").context("a node")?;
+    let node = writers().find(|node| node.name == "account").context("a node")?;
     let report = replay(seen.log, node, seen.registry.clone(), Span::ALL, true)?;
     ensure!(report.equal > 0 && !report.missing.is_empty() && !report.surplus.is_empty(), "{report:?}");
     Ok(())

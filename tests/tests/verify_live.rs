@@ -13,7 +13,7 @@ use tributary_cli::up::embedded;
 use tributary_cli::verify::{Report, States, verify};
 use tributary_cli::wiring::Schemas;
 use tributary_flow::{Log, Node, Store};
-use tributary_graph::NODES;
+use tributary_graph::writers;
 use tributary_sim::{Hops, SimOptions};
 use tributary_tests::history::config;
 use tributary_tests::moving::History;
@@ -104,7 +104,7 @@ fn a_replay_of_a_log_that_is_written_meanwhile_finds_no_difference() -> Result<(
         for (every, late) in [(1, 0), (9, 1), (60, 0), (100, 3)] {
             for moment in (0..history.moments()).step_by(23) {
                 let moving = history.moving(moment, every, late);
-                for node in NODES {
+                for node in writers() {
                     let report = replay(&moving, node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
                     let told = || format!("{} from {moment}, every {every}, {late} late: {report:?}", node.name);
                     ensure!(report.identical(), "{}", told());
@@ -114,7 +114,7 @@ fn a_replay_of_a_log_that_is_written_meanwhile_finds_no_difference() -> Result<(
             }
         }
         let last = history.at(history.moments() - 1);
-        for node in NODES {
+        for node in writers() {
             let report = replay(&last, node, Arc::new(Schemas::compiled()), Span::ALL, true)?;
             ensure!(report.identical() && report.meanwhile == 0, "at rest: {report:?}");
         }

@@ -42,7 +42,7 @@ pub struct TransactionAnswer {
     pub booked_at: Option<String>,
     /// Value date of the last posting.
     pub value_date: Option<String>,
-    /// Everything that was told of it, in order of arrival; only where one transaction is asked for.
+    /// Everything that was told of it, in order of time; only where one transaction is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<FactAnswer>,
 }

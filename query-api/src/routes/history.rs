@@ -15,7 +15,7 @@ use crate::answer::{FactAnswer, PlaceAnswer};
 use crate::json::instant;
 use crate::views::transaction::{HISTORY, Source, Told, Transaction};
 
-/// Every fact about the transaction, in order of arrival.
+/// Every fact about the transaction, in order of time.
 pub(super) fn of(reader: Reader<'_>, transaction: &Transaction, key: &str) -> Vec<FactAnswer> {
     let told = reader.rows(key, &HISTORY, reader::Page::all());
     told.iter().filter_map(|(_, told)| fact(told, transaction.legs())).collect()

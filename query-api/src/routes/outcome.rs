@@ -105,7 +105,9 @@ fn find(reader: Reader<'_>, command: &Command) -> Option<Settled> {
             Some(Settled { outcome, account: None, transaction, created: None, certain })
         }
         CommandBody::Account(_) | CommandBody::Risk(_) => {
-            let (outcome, certain) = answer(reader, &account::OUTCOMES, command)?;
+            let is_of_risk = matches!(command.body, CommandBody::Risk(_));
+            let outcomes = if is_of_risk { &account::PARTY_OUTCOMES } else { &account::OUTCOMES };
+            let (outcome, certain) = answer(reader, outcomes, command)?;
             let account = reader.head::<Account>(key).as_ref().and_then(AccountAnswer::of);
             Some(Settled { outcome, account, transaction: None, created: None, certain })
         }

@@ -41,8 +41,11 @@ pub static BY_VALUE: Collection<Date, i128> = Collection::new(2);
 pub static TRANSACTIONS: Collection<(Timestamp, String), ()> = Collection::new(3);
 /// What a transaction means for the account.
 pub static LEGS: Collection<String, Leg> = Collection::new(4);
-/// What became of commands to the account, and to risk about it.
+/// What became of commands to the account.
 pub static OUTCOMES: Outcomes = Collection::new(5);
+/// What became of commands to risk about it. Beside the others, for an id may have been given to one of each, and which is
+/// answered first is no matter.
+pub static PARTY_OUTCOMES: Outcomes = Collection::new(6);
 
 /// Where an account is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,8 +175,14 @@ impl Processor for AccountView {
     type Ports = Ports;
     type Head = Account;
     type Timer = Never;
-    const LASTING: &'static [Family] =
-        &[ENTRIES.family(), BY_TIME.family(), TRANSACTIONS.family(), LEGS.family(), OUTCOMES.family()];
+    const LASTING: &'static [Family] = &[
+        ENTRIES.family(),
+        BY_TIME.family(),
+        TRANSACTIONS.family(),
+        LEGS.family(),
+        OUTCOMES.family(),
+        PARTY_OUTCOMES.family(),
+    ];
 
     fn step(
         &self,
@@ -229,7 +238,7 @@ fn on_party(cx: &Cx<'_>, state: &mut State<'_, Account>, event: &PartyEvent) {
         PartyEvent::PartyRefused(refused) => std::slice::from_ref(&refused.reason),
         _ => &[],
     };
-    outcome::note(cx, state, &OUTCOMES, tributary_flow::Body::name(event), reasons);
+    outcome::note(cx, state, &PARTY_OUTCOMES, tributary_flow::Body::name(event), reasons);
     match event {
         PartyEvent::PartyBlocked(_) => state.head.get_or_insert_default().blocked = true,
         PartyEvent::PartyUnblocked(_) => state.head.get_or_insert_default().blocked = false,

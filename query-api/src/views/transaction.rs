@@ -27,9 +27,11 @@ use super::outcome::{self, Outcomes};
 #[derive(Debug, Default)]
 pub struct TransactionView;
 
-/// Every fact about the transaction, in order of arrival.
-pub static HISTORY: Collection<u64, Told> = Collection::new(0);
-/// What became of commands to the transaction. Older builds kept journal records under 1 and risk's answers under 2.
+/// Every fact about the transaction, by its time, its stage and its offset: all facts of a saga that ran through in one epoch
+/// have one time, and an order of arrival would be another whenever the view is made again.
+pub static HISTORY: Collection<((Timestamp, u8), u64), Told> = Collection::new(4);
+/// What became of commands to the transaction. Older builds kept the history under 0, journal records under 1 and risk's answers
+/// under 2.
 pub static OUTCOMES: Outcomes = Collection::new(3);
 /// Transactions by the time of their initiation.
 pub static BY_CREATED: Index<(Timestamp, String), ()> = Index::new(0);
@@ -87,8 +89,6 @@ pub struct Transaction {
     pub booked_at: Option<Timestamp>,
     /// Value date of the last posting.
     pub value_date: Option<Date>,
-    /// Facts in the history.
-    pub facts: u64,
 }
 
 impl Transaction {
@@ -136,7 +136,7 @@ impl Told {
         Some((fact, body))
     }
 
-    /// Everything that one topic told of a transaction, in order of arrival.
+    /// Everything that one topic told of a transaction, in order of time.
     #[must_use]
     pub fn by<B: Body>(source: Source, reader: Reader<'_>, key: &str) -> Vec<(FactHeader, B)> {
         let told = reader.rows(key, &HISTORY, Page::all()).into_iter();
@@ -213,10 +213,25 @@ fn tell(cx: &Cx<'_>, state: &mut State<'_, Transaction>, source: Source, body: &
         },
         <[u8]>::to_vec,
     );
-    let head = state.head.get_or_insert_default();
-    let at = head.facts;
-    head.facts += 1;
+    state.head.get_or_insert_default();
+    let at = ((fact.time, stage(source, body.name())), offset);
     state.put(&HISTORY, &at, &Told { source, partition, offset, envelope });
+}
+
+/// Which of two facts of one instant a reader expects first. Facts of different topics have different stages, so that time, stage
+/// and offset are one fact's alone.
+fn stage(source: Source, name: &str) -> u8 {
+    match (source, name) {
+        (Source::Event, "TransactionInitiated") => 0,
+        (Source::Risk, _) => 1,
+        (Source::Vote, "LegHeld" | "LegRefused") => 2,
+        (Source::Event, "TransactionHeld" | "TransactionOnHold") => 3,
+        (Source::Event, "TransactionPosting") => 4,
+        (Source::Vote, _) => 5,
+        (Source::Event, _) => 6,
+        (Source::Journal, _) => 7,
+        (Source::Alarm, _) => 8,
+    }
 }
 
 fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: &Journal) {
@@ -231,7 +246,8 @@ fn on_journal(cx: &Cx<'_>, state: &mut State<'_, Transaction>, journal: &Journal
 
 fn on_event(cx: &Cx<'_>, key: &str, state: &mut State<'_, Transaction>, event: &TransactionEvent) {
     outcome::note(cx, state, &OUTCOMES, event.name(), reasons(event));
-    if matches!(event, TransactionEvent::TransactionRefused(_)) && state.head.is_none() {
+    let is_known = state.head.as_ref().is_some_and(|head| head.initiated.is_some());
+    if matches!(event, TransactionEvent::TransactionRefused(_)) && !is_known {
         return; // There is no such transaction, and a refusal does not make one.
     }
     tell(cx, state, Source::Event, event);

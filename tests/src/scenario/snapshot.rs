@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, log};
-use tributary_graph::{NODES, TOPICS};
+use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node, log};
+use tributary_graph::{TOPICS, writers};
 
 /// Every record of the graph's topics, of the dead letters and of the journals.
 pub struct Snapshot {
@@ -20,7 +20,7 @@ impl Snapshot {
     /// It cannot be read.
     pub fn of(source: &dyn Log) -> Result<Self, LogError> {
         let topics = TOPICS.iter().map(|topic| topic.name.to_owned());
-        let journals = NODES.iter().map(|node| node.journal());
+        let journals = writers().map(Node::journal);
         let mut kept = BTreeMap::new();
         for topic in topics.chain(journals).chain([DEAD_LETTERS.to_owned()]) {
             for partition in 0..source.partitions() {

@@ -208,7 +208,8 @@ pub const CASES: &[Case] = &[
         *rows.first_entry().expect("a row").get_mut() = vec![7];
     }),
     ("committed", |_, states| drop(states.rows(&transaction::NODE, 1).pop_first())),
-    ("committed", |_, states| drop(states.rows(&account_view::NODE, 0).insert(b"zz".to_vec(), Vec::new()))),
+    ("views", |_, states| drop(states.rows(&account_view::NODE, 0).insert(b"x".to_vec(), Vec::new()))),
+    ("views", |_, states| forget(states, &transaction_view::NODE, b"c-9\0")),
     ("committed", |log, _| {
         // The last epochs of a task were never committed, and its store has them.
         let changelog = Box::leak(account::NODE.changelog().into_boxed_str());

@@ -49,18 +49,18 @@ pub struct TopicState {
 /// A cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
+    /// Its id, which it was given once and for all; empty where its brokers tell none.
+    pub id: String,
     /// How many brokers answer.
     pub brokers: usize,
     /// Its topics by name, Kafka's own left out.
     pub topics: BTreeMap<String, TopicState>,
 }
 
-/// How a changelog of a view is kept. Its active segment is never compacted, and every restore reads it whole: 32 MiB are read in
-/// a fraction of a second, the default of a gigabyte is most of a restore.
-const VIEW: &[(&str, &str)] = &[("segment.bytes", "33554432")];
-/// How a changelog of a node that writes is kept: payments wait for its restore and it is a small part of all state, so it is
-/// compacted sooner and more often; the broker's default waits until half of a log is new.
-const WRITER: &[(&str, &str)] = &[("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.2")];
+/// How a changelog is kept, beside that it is compacted. Payments wait for its restore, which reads the active segment whole, for
+/// that is never compacted: so segments are small, and the log is compacted sooner than by the broker's default, which waits until
+/// half of it is new.
+const CHANGELOG: &[(&str, &str)] = &[("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.2")];
 
 /// Whether a setting of a topic that is not what we would set is wrong, and not only slower. A store that is no older than [`MAX_AGE`]
 /// is rolled forward, and must find every tombstone since; twice that leaves room for whoever works on it.
@@ -87,18 +87,13 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
     let compacted: &[_] = &[("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")];
     let clock: &[_] = &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "3600000")];
     let mut plan = BTreeMap::new();
-    for node in nodes {
-        for name in node
-            .inputs
-            .iter()
-            .chain(node.outputs)
-            .map(|topic| topic.name.to_owned())
-            .chain([node.journal(), DEAD_LETTERS.to_owned()])
-        {
-            plan.insert(name.clone(), topic(&name, partitions, kept));
-        }
-        let changelog = [compacted, if node.is_view() { VIEW } else { WRITER }].concat();
-        plan.insert(node.changelog(), topic(&node.changelog(), partitions, &changelog));
+    let domain = nodes.iter().flat_map(|node| node.inputs.iter().chain(node.outputs)).map(|topic| topic.name);
+    for name in domain.chain([DEAD_LETTERS]) {
+        plan.insert(name.to_owned(), topic(name, partitions, kept));
+    }
+    for node in nodes.iter().filter(|node| !node.is_view()) {
+        plan.insert(node.journal(), topic(&node.journal(), partitions, kept));
+        plan.insert(node.changelog(), topic(&node.changelog(), partitions, &[compacted, CHANGELOG].concat()));
     }
     plan.insert(CLOCK.to_owned(), topic(CLOCK, 1, clock));
     plan.into_values().collect()
@@ -107,9 +102,9 @@ pub fn plan(nodes: &[&'static Node], partitions: u32, replication: u32) -> Vec<T
 /// What is not as these nodes need it and `plan` has it, in words. More replicas than planned are right.
 pub fn check(cluster: &Cluster, nodes: &[&'static Node], plan: &[TopicPlan]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let own = |node: &&'static Node| [node.changelog(), node.journal()];
+    let own = nodes.iter().flat_map(|node| node.own());
     let inputs = nodes.iter().flat_map(|node| node.inputs).map(|topic| topic.name.to_owned());
-    let vital: BTreeSet<String> = nodes.iter().flat_map(own).chain(inputs).chain([CLOCK.to_owned()]).collect();
+    let vital: BTreeSet<String> = own.chain(inputs).chain([CLOCK.to_owned()]).collect();
     for TopicPlan { name, partitions, replication, configs } in plan {
         match cluster.topics.get(name) {
             None => wrong.push(format!("{name} is missing")),
@@ -174,7 +169,8 @@ fn look(admin: &AdminClient<Logging>, bound: Duration) -> Result<Cluster, KafkaE
             }
         }
     }
-    Ok(Cluster { brokers: metadata.brokers().len(), topics })
+    let id = admin.inner().fetch_cluster_id(bound).unwrap_or_default();
+    Ok(Cluster { id, brokers: metadata.brokers().len(), topics })
 }
 
 /// Creates topics, and says for each that could not be created why. One that exists is left alone. Where all are there, waits a

@@ -37,6 +37,8 @@ const WATCH: Duration = Duration::from_secs(1);
 
 /// A running engine. Dropping it stops it.
 pub struct Broker {
+    /// The cluster's id.
+    cluster: String,
     partitions: u32,
     nodes: Vec<&'static Node>,
     shared: Arc<Shared>,
@@ -57,7 +59,8 @@ impl Broker {
         let stores = NodeStores::open(&options.state_dir, nodes, options.partitions, options.cache_bytes)?;
         let mut broker = Self::connect(&options, nodes, Arc::new(stores))?;
         let (stores, ends, shared) = (broker.stores.clone(), broker.ends.clone(), broker.shared.clone());
-        let shell = Shell::new(options, stores, ends, shared).map_err(setting)?;
+        let log_name = name_of(&[&broker.cluster, &options.application]);
+        let shell = Shell::new(options, log_name, stores, ends, shared).map_err(setting)?;
         let nodes = nodes.to_vec();
         broker.engine = Mutex::new(Some(spawn("tributary-engine", move || shell.run(nodes, make))?));
         broker.guard()?;
@@ -101,7 +104,8 @@ impl Broker {
             }
         })?;
         let (partitions, nodes) = (options.partitions, nodes.to_vec());
-        Ok(Broker { partitions, nodes, shared, stores, ends, submitter, log, engine: Mutex::default() })
+        let cluster = cluster.id;
+        Ok(Broker { cluster, partitions, nodes, shared, stores, ends, submitter, log, engine: Mutex::default() })
     }
 
     /// How much lies between a task's positions and the ends of its inputs, markers of transactions included.
@@ -174,9 +178,16 @@ impl Drop for Broker {
     }
 }
 
+/// Names the log of an application on a cluster.
+fn name_of(parts: &[&str]) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.copy_from_slice(&blake3::hash(parts.join("\0").as_bytes()).as_bytes()[..16]);
+    name
+}
+
 /// Every partition that the nodes read or write.
 fn watched(nodes: &[&'static Node], partitions: u32) -> BTreeSet<At> {
-    let own = nodes.iter().flat_map(|node| [node.changelog(), node.journal()]);
+    let own = nodes.iter().flat_map(|node| node.own());
     let declared =
         nodes.iter().flat_map(|node| node.inputs.iter().chain(node.outputs)).map(|topic| topic.name.to_owned());
     let topics: BTreeSet<String> = own.chain(declared).chain([DEAD_LETTERS.to_owned()]).collect();

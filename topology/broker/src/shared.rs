@@ -143,14 +143,15 @@ impl Shared {
     }
 
     /// An epoch is committed and in the stores.
-    pub fn committed(&self, took: Duration) {
-        let mut commits = held(&self.commits);
-        commits.0 += 1;
-        if commits.1.len() == 500 {
-            commits.1.pop_front();
+    pub fn committed(&self, took: Option<Duration>) {
+        if let Some(took) = took {
+            let mut commits = held(&self.commits);
+            commits.0 += 1;
+            if commits.1.len() == 500 {
+                commits.1.pop_front();
+            }
+            commits.1.push_back(took);
         }
-        commits.1.push_back(took);
-        drop(commits);
         self.tell();
     }
 

@@ -33,7 +33,7 @@ use crate::{MakeTasks, Options, settings};
 const OVERLAP_FROM: usize = 200;
 /// Most timers that a task fires in an epoch.
 const TIMERS: u32 = 1_000;
-/// How far the store of a view may be behind for the tasks that write to wait for it, in records: some tenths of a second.
+/// How far a view may be behind to read with the others, in records: less than a second of passing over what they have applied.
 const VIEWS_WAIT: u64 = 50_000;
 /// How long to wait for the coordinator of transactions.
 const INIT: Duration = Duration::from_secs(15);
@@ -43,6 +43,8 @@ const BOUND: Duration = Duration::from_secs(12);
 /// A slot's clients, stores and clocks.
 pub(crate) struct Shell {
     options: Options,
+    /// Names the log.
+    log: [u8; 16],
     stores: Arc<NodeStores>,
     ends: Arc<Ends>,
     shared: Arc<Shared>,
@@ -59,6 +61,7 @@ pub(crate) struct Shell {
 impl Shell {
     pub fn new(
         options: Options,
+        log: [u8; 16],
         stores: Arc<NodeStores>,
         ends: Arc<Ends>,
         shared: Arc<Shared>,
@@ -68,6 +71,7 @@ impl Shell {
         let (reader, producer, step) = (RefCell::default(), RefCell::default(), Cell::default());
         Ok(Shell {
             options,
+            log,
             stores,
             ends,
             shared,
@@ -92,6 +96,7 @@ impl Shell {
             timers: TIMERS,
             standby: self.options.standby,
             views_wait: VIEWS_WAIT,
+            log: self.log,
             session: self.options.session,
         };
         let slot = Slot::new(options, self, nodes, Box::new(move |partition| make(partition)));
@@ -327,7 +332,7 @@ impl World for Shell {
         self.shared.report(status, standby_lag);
     }
 
-    fn committed(&self, took: Duration) {
+    fn committed(&self, took: Option<Duration>) {
         self.shared.committed(took);
     }
 }

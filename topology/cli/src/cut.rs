@@ -19,7 +19,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tributary_flow::{DEAD_LETTERS, Log, LogError, Logged, Node};
-use tributary_graph::{NODES, TOPICS};
+use tributary_graph::{TOPICS, writers};
 
 /// How long a transaction may stay open: longer than a broker lets it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +43,8 @@ impl<'a> Cut<'a> {
     /// Cuts the log as it is now, to hold it against the laws.
     pub(crate) fn for_laws(log: &'a dyn Log) -> Result<Self, LogError> {
         let topics = TOPICS.iter().map(|topic| topic.name).chain([DEAD_LETTERS]).map(str::to_owned);
-        Self::at(log, [topics.collect(), NODES.iter().map(|node| node.journal()).collect()])
+        let journals = writers().map(Node::journal);
+        Self::at(log, [topics.collect(), journals.collect()])
     }
 
     /// Cuts what a node reads and writes as it is now, to compute it again from its journal.

@@ -12,6 +12,7 @@ use tributary_flow::{DEAD_LETTERS, Header, JournalEntry, Node, Registry, Target,
 
 use crate::cut::Cut;
 use crate::decode::Decoder;
+use crate::verify::States;
 use crate::wiring;
 
 /// What a replay found.
@@ -143,6 +144,36 @@ pub fn replay_builds(
     report.missing.sort();
     report.surplus.sort();
     Ok(report)
+}
+
+/// What became of a view that was made again in a partition.
+pub enum Rebuilt {
+    /// Its store is not on this machine.
+    NotHere,
+    /// Its digest, and whether the store's is the same.
+    Compared([u8; 32], bool),
+}
+
+/// Makes a view again in a partition, up to where its store has read its inputs, and compares the two.
+///
+/// # Errors
+/// The log or the store cannot be read, or the view stops.
+pub fn rebuild(
+    log: &dyn Log,
+    states: &dyn States,
+    view: &'static Node,
+    partition: u32,
+    registry: Arc<dyn Registry>,
+) -> Result<Rebuilt> {
+    let mut task = wiring::task(view, partition, &wiring::setup(log.partitions(), registry));
+    let mut compared = None;
+    states.with_state(view, partition, &mut |store| {
+        let rebuilt = replay::Rebuilt::like(store, task.as_mut(), log);
+        compared = Some(rebuilt.map(|rebuilt| (reader::digest(&rebuilt.store), reader::digest(store))));
+    })?;
+    let Some(compared) = compared else { return Ok(Rebuilt::NotHere) };
+    let (again, found) = compared?;
+    Ok(Rebuilt::Compared(again, again == found))
 }
 
 fn replay_task(

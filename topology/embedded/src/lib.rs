@@ -67,6 +67,10 @@ impl Embedded {
         nodes.sort_by_key(|node| node.name);
         nodes.dedup_by_key(|node| node.name);
         let io = |reason: String| OpenError::io(&options.dir, reason);
+        for node in nodes.iter().filter(|node| counts_epochs(&base, node)) {
+            tracing::info!(view = node.name, "made by an older build, and made again from the log");
+            clear_view(&base, node).map_err(|error| io(error.to_string()))?;
+        }
         for view in &options.rebuild {
             let node = nodes.iter().find(|node| node.name == view && node.is_view());
             clear_view(&base, node.ok_or_else(|| OpenError::NotAView(view.clone()))?)
@@ -194,7 +198,13 @@ fn supervise(shared: &Shared, runner: Runner, waiting: &Receiver<Message>) {
     waiting.try_iter().for_each(drop);
 }
 
-/// Drops a view's state and journal. Both begin anew when the view reads the log again, so that they still agree.
+/// Whether a view's state counts its epochs: builds that did so kept its rows otherwise, and a journal of it.
+fn counts_epochs(base: &Base, node: &Node) -> bool {
+    let counts = |partition| Reader::new(&TaskStore::new(base, None, node.name, partition)).told_epoch() != Some(0);
+    node.is_view() && (0..base.partitions).any(counts)
+}
+
+/// Drops a view's state, which begins anew when the view reads the log again, and the journal that an older build kept of it.
 fn clear_view(base: &Base, node: &Node) -> std::io::Result<()> {
     let mut batch = WriteBatch::default();
     for (family, prefix) in [(base.state(), node.name.to_owned()), (base.log(), node.journal())] {

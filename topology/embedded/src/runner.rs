@@ -210,9 +210,10 @@ impl Runner {
             blocks.append(topic, partition, offset, record.key.as_deref(), record.value.as_deref(), headers);
         }
         for task in &commit.tasks {
+            let Some(journal) = &task.journal else { continue };
             let (topic, partition) = (task.node.journal(), task.partition);
             let offset = self.ends.take(&topic, partition);
-            blocks.append(&topic, partition, offset, None, Some(&task.journal.encode()), [].into_iter());
+            blocks.append(&topic, partition, offset, None, Some(&journal.encode()), [].into_iter());
         }
         Ok(Made { commit, rest: Rest { blocks, tasks: status(&self.engine), answers } })
     }
@@ -307,7 +308,7 @@ impl Ends {
         for (task, _) in engine.tasks() {
             let node = task.node();
             topics.extend(node.inputs.iter().chain(node.outputs).map(|topic| topic.name.to_owned()));
-            topics.insert(node.journal());
+            topics.extend((!node.is_view()).then(|| node.journal()));
         }
         for topic in topics {
             let read = |partition| shared.base.range(&topic, partition).map(|range| range.end);

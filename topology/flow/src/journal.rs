@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Node, Timestamp};
 
 /// One epoch of one task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// Counts the task's epochs from 1.
     pub epoch: u64,

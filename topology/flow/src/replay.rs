@@ -1,17 +1,20 @@
 //! Replay: runs a task again from its journal and compares. The order of inputs and the clock come from the journal, the
 //! inputs from their topics, and everything else follows; what does not follow was not decided by this code on this
-//! input, which is what an audit wants to know.
+//! input, which is what an audit wants to know. A view needs no journal: whatever the order, it comes to the same.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::engine::panic_message;
-use crate::journal::JournalEntry;
+use crate::journal::{JournalEntry, Run};
 use crate::log::{self, Log, LogError, Logged};
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Store};
 use crate::task::{Input, Produced, Stop, Task};
-use crate::{Node, TopicRef};
+use crate::{Node, Reader, TopicRef};
+
+/// Records read at once.
+const AT_ONCE: usize = 2_000;
 
 /// A replay cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,7 +45,7 @@ pub enum ReplayError {
     Journal(u64),
 }
 
-/// Replays one task from its whole journal, whichever build decided.
+/// Replays one task from its whole journal, whichever build decided; a view from all of its inputs.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -52,6 +55,10 @@ pub fn replay(
     made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
 ) -> Result<MemoryStore, ReplayError> {
     let at = (task.node(), task.partition());
+    if at.0.is_view() {
+        let mut rebuilt = Rebuilt::default();
+        return rebuilt.advance(task, log, &|_| u64::MAX).map(|()| rebuilt.store);
+    }
     each(log, at, &mut |store, inputs, entry| epoch(task, store, inputs, entry), made)
 }
 
@@ -83,13 +90,69 @@ pub fn replay_builds(
     )
 }
 
+/// A view that is made again. Its inputs are given to it one topic after the other, which is as far as can be from how they were
+/// written.
+#[derive(Default)]
+pub struct Rebuilt {
+    /// What it is by now.
+    pub store: MemoryStore,
+    read: BTreeMap<&'static str, u64>,
+}
+
+impl Rebuilt {
+    /// A view that has read as much as one whose store this is.
+    ///
+    /// # Errors
+    /// See [`Rebuilt::advance`].
+    pub fn like(store: &dyn Store, view: &mut dyn Task, log: &dyn Log) -> Result<Self, ReplayError> {
+        let mut rebuilt = Rebuilt::default();
+        rebuilt.advance(view, log, &|topic| Reader::new(store).told_position(topic.name))?;
+        Ok(rebuilt)
+    }
+
+    /// How far it has read an input.
+    #[must_use]
+    pub fn read(&self, topic: TopicRef) -> u64 {
+        self.read.get(topic.name).copied().unwrap_or(0)
+    }
+
+    /// Reads on up to these offsets, each of them excluded; `view` is the task that has read so far.
+    ///
+    /// # Errors
+    /// See [`ReplayError`]; what it calls an epoch is a step of reading.
+    pub fn advance(
+        &mut self,
+        view: &mut dyn Task,
+        log: &dyn Log,
+        up_to: &dyn Fn(TopicRef) -> u64,
+    ) -> Result<(), ReplayError> {
+        let partition = view.partition();
+        let mut entry = JournalEntry::default();
+        for (port, topic) in view.node().inputs.iter().enumerate() {
+            let (mut at, end) = (self.read(topic), up_to(topic));
+            while at < end {
+                let records = log.read(topic.name, partition, at, AT_ONCE)?;
+                let runs = records.iter().filter(|record| record.offset < end);
+                let Some(last) = runs.clone().next_back() else { break };
+                (at, entry.epoch) = (last.offset + 1, entry.epoch + 1);
+                entry.runs = runs.map(|record| Run { port: port as u8, first: record.offset, count: 1 }).collect();
+                let mut inputs = Inputs { log, partition, read: BTreeMap::from([(topic.name, records.into())]) };
+                guarded(&entry, || epoch(view, &mut self.store, &mut inputs, &entry))?;
+            }
+            self.read.insert(topic.name, at);
+        }
+        Ok(())
+    }
+}
+
 /// Runs one epoch over the store, with inputs as the journal names them.
-type Run<'a> = dyn FnMut(&mut MemoryStore, &mut Inputs<'_>, &JournalEntry) -> Result<Vec<Produced>, ReplayError> + 'a;
+type RunEpoch<'a> =
+    dyn FnMut(&mut MemoryStore, &mut Inputs<'_>, &JournalEntry) -> Result<Vec<Produced>, ReplayError> + 'a;
 
 fn each(
     log: &dyn Log,
     (node, partition): (&'static Node, u32),
-    run: &mut Run<'_>,
+    run: &mut RunEpoch<'_>,
     made: &mut dyn FnMut(&JournalEntry, Vec<Produced>),
 ) -> Result<MemoryStore, ReplayError> {
     let mut store = MemoryStore::default();
@@ -97,15 +160,19 @@ fn each(
     log::visit(log, &node.journal(), partition, |record| {
         let entry = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node));
         let entry = entry.ok_or(ReplayError::Journal(record.offset))?;
-        let done = catch_unwind(AssertUnwindSafe(|| run(&mut store, &mut inputs, &entry)));
-        let produced = done.unwrap_or_else(|panic| {
-            let reason = panic_message(panic.as_ref());
-            Err(ReplayError::Stopped { epoch: entry.epoch, reason })
-        })?;
+        let produced = guarded(&entry, || run(&mut store, &mut inputs, &entry))?;
         made(&entry, produced);
         Ok::<_, ReplayError>(())
     })?;
     Ok(store)
+}
+
+/// A panic is an answer too.
+fn guarded<T>(entry: &JournalEntry, run: impl FnOnce() -> Result<T, ReplayError>) -> Result<T, ReplayError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = panic_message(panic.as_ref());
+        Err(ReplayError::Stopped { epoch: entry.epoch, reason })
+    })
 }
 
 fn epoch(
@@ -153,7 +220,7 @@ impl Inputs<'_> {
         if ahead.is_empty() {
             let Range { start, end } = self.log.range(topic.name, self.partition)?;
             if (start..end).contains(&offset) {
-                ahead.extend(self.log.read(topic.name, self.partition, offset, 2_000)?);
+                ahead.extend(self.log.read(topic.name, self.partition, offset, AT_ONCE)?);
             }
         }
         match ahead.pop_front() {

@@ -50,8 +50,8 @@ pub struct TaskCommit {
     pub changes: Changes,
     /// How long the rows stay as they are.
     pub lives: Lives,
-    /// The epoch's journal entry.
-    pub journal: JournalEntry,
+    /// The epoch's journal entry; a view has none.
+    pub journal: Option<JournalEntry>,
 }
 
 /// Why an epoch cannot be finished.
@@ -356,21 +356,27 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if self.journal.runs.is_empty() && self.journal.timers == 0 {
             return None;
         }
-        let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
-        let mut own = vec![(vec![tag::META], Some(rows::to_bytes(&meta)))];
-        self.meta = Some(meta);
+        let mut own = Vec::new();
+        let is_view = P::Ports::NODE.is_view();
+        // What a view is must follow from its inputs alone, and not from how many epochs it took to read them.
+        if !is_view {
+            let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
+            own.push((vec![tag::META], Some(rows::to_bytes(&meta))));
+            self.meta = Some(meta);
+        }
         let moved: BTreeSet<u8> = self.journal.runs.iter().map(|run| run.port).collect();
         for port in moved.into_iter().map(usize::from) {
             let position = self.positions[port].expect("invariant: what was applied has moved the position");
             own.push((rows::position(P::Ports::NODE.inputs[port].name), Some(rows::to_bytes(&position))));
         }
-        let journal = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
+        let next = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
+        let journal = std::mem::replace(&mut self.journal, next);
         Some(TaskCommit {
             node: P::Ports::NODE,
             partition: self.partition,
             changes: self.keys.finish(P::PASSING, own),
             lives: Lives { passing: P::PASSING, lasting: P::LASTING },
-            journal: std::mem::replace(&mut self.journal, journal),
+            journal: (!is_view).then_some(journal),
         })
     }
 

@@ -75,13 +75,20 @@ impl Node {
         self.outputs.is_empty()
     }
 
-    /// The compacted topic that carries the node's state.
+    /// The topics that are the node's alone: its changelog and its journal. A view has neither: its inputs are kept for ever and
+    /// make it again, whatever the order in which it meets them.
+    #[must_use]
+    pub fn own(&self) -> Vec<String> {
+        if self.is_view() { Vec::new() } else { vec![self.changelog(), self.journal()] }
+    }
+
+    /// The compacted topic that carries the state of a node that writes.
     #[must_use]
     pub fn changelog(&self) -> String {
         format!("node-{}.changelog.v1", self.name)
     }
 
-    /// The topic that carries the node's journal of epochs.
+    /// The topic that carries the journal of epochs of a node that writes.
     #[must_use]
     pub fn journal(&self) -> String {
         format!("node-{}.journal.v1", self.name)

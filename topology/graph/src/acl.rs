@@ -106,7 +106,7 @@ pub fn acls(application: &str) -> Vec<Acl> {
     }
     let mut grants = Grants { principal: format!("User:{application}-operator"), acls: &mut acls };
     let domain = TOPICS.iter().map(|topic| topic.name.to_owned());
-    let internal = NODES.iter().flat_map(|node| [node.changelog(), node.journal()]);
+    let internal = NODES.iter().flat_map(|node| node.own());
     for topic in domain.chain(internal).chain([DEAD_LETTERS, CLOCK].map(str::to_owned)) {
         grants.topic(&[Operation::Create, Operation::Describe, Operation::DescribeConfigs], &topic);
     }
@@ -127,8 +127,9 @@ fn processes(application: &str, acls: &mut Vec<Acl>) {
         for topic in node.outputs {
             grants.topic(&[Write], topic.name);
         }
-        grants.topic(&[Read, Write, DescribeConfigs], &node.changelog());
-        grants.topic(&[Read, Write, DescribeConfigs], &node.journal());
+        for topic in node.own() {
+            grants.topic(&[Read, Write, DescribeConfigs], &topic);
+        }
     }
     grants.topic(&[Read, Write], DEAD_LETTERS);
     grants.topic(&[Write, DescribeConfigs], CLOCK);
@@ -157,8 +158,7 @@ mod tests {
             assert_eq!(writers(topic.name), expected, "{}", topic.name);
         }
         for node in NODES {
-            assert_eq!(writers(&node.changelog()), ["User:shop"]);
-            assert_eq!(writers(&node.journal()), ["User:shop"]);
+            assert!(node.own().iter().all(|topic| writers(topic) == ["User:shop"]), "{}", node.name);
         }
     }
 

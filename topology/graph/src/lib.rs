@@ -129,6 +129,16 @@ node! {
 pub static NODES: &[&tributary_flow::Node] =
     &[&transaction::NODE, &account::NODE, &risk::NODE, &ledger::NODE, &account_view::NODE, &transaction_view::NODE];
 
+/// The nodes that write.
+pub fn writers() -> impl Iterator<Item = &'static tributary_flow::Node> {
+    NODES.iter().copied().filter(|node| !node.is_view())
+}
+
+/// The nodes that write nothing.
+pub fn views() -> impl Iterator<Item = &'static tributary_flow::Node> {
+    NODES.iter().copied().filter(|node| node.is_view())
+}
+
 /// The topic of this name.
 #[must_use]
 pub fn topic(name: &str) -> Option<tributary_flow::TopicRef> {

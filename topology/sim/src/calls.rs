@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use tributary_flow::log::Logged;
-use tributary_slot::{Failed, Fault as Meaning};
+use tributary_slot::{Failed, Fault as Meaning, TaskAt};
 
 use crate::cluster::{Barred, Cluster, SECOND};
 use crate::disk::Disks;
@@ -126,10 +126,11 @@ impl Around {
         Ok(())
     }
 
-    /// Hears where the partitions end that it owns, or all that it may own.
+    /// Hears where the partitions end of the tasks of which it tells, or of all that it may own.
     pub fn learn(&self, cluster: &Cluster, all: bool) {
-        let (mut known, owned) = (self.local.known.borrow_mut(), self.local.owned.borrow());
-        for (node, partition) in self.disks.iter().map(|(at, _)| at).filter(|at| all || owned.contains(at)) {
+        let (mut known, told) = (self.local.known.borrow_mut(), self.local.status.borrow());
+        let told = |at: &TaskAt| told.iter().any(|task| (task.node, task.partition) == *at);
+        for (node, partition) in self.disks.iter().map(|(at, _)| at).filter(|at| all || told(at)) {
             for topic in self.disks.topics(node) {
                 let end = cluster.log.uncommitted_end(topic, partition);
                 known.insert((topic.clone(), partition), end);

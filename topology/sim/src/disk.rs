@@ -101,6 +101,12 @@ struct Synced {
     tail: Vec<Written>,
 }
 
+/// The first byte of the keys of positions.
+const POSITION: u8 = b'p';
+/// An offset that no log here comes to, and as a row has it: seven bits in a byte, the lowest first.
+const FAR: u64 = 1 << 40;
+const FAR_AS_ROW: &[u8] = &[0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
+
 /// How much is written between two syncs.
 const TAIL: usize = 64;
 
@@ -109,7 +115,7 @@ const TAIL: usize = 64;
 pub(crate) struct Disks {
     stores: BTreeMap<TaskAt, TaskStore>,
     synced: RwLock<BTreeMap<&'static str, Synced>>,
-    /// Of each node its changelog, then its inputs.
+    /// Of each node its changelog, if it has one, then its inputs.
     topics: BTreeMap<&'static str, Vec<String>>,
     /// Databases that do not fit the log.
     spoiled: RwLock<BTreeSet<&'static str>>,
@@ -123,8 +129,8 @@ impl Disks {
         let tasks = nodes.iter().flat_map(|node| (0..partitions).map(move |partition| (node.name, partition)));
         let stores = tasks.map(|at| (at, TaskStore::default())).collect();
         let inputs = |node: &&'static Node| node.inputs.iter().map(|topic| topic.name.to_owned());
-        let topics =
-            nodes.iter().map(|node| (node.name, std::iter::once(node.changelog()).chain(inputs(node)).collect()));
+        let changelog = |node: &&'static Node| (!node.is_view()).then(|| node.changelog());
+        let topics = nodes.iter().map(|node| (node.name, changelog(node).into_iter().chain(inputs(node)).collect()));
         let topics = topics.collect();
         Disks { stores, synced: RwLock::default(), topics, spoiled: RwLock::default(), fragile }
     }
@@ -228,13 +234,16 @@ impl Disks {
         }
     }
 
-    /// A database claims to hold what the changelog does not.
+    /// A database claims to hold what the changelog does not, or to have read what the inputs do not hold.
     pub fn go_ahead(&self, node: &'static str) {
         write(&self.spoiled).insert(node);
         for (_, store) in self.stores.iter().filter(|(at, _)| at.0 == node) {
-            if let Some(row) = &mut write(&store.0).row {
-                row.changelog += 1 << 40;
+            let Content { rows, row } = &mut *write(&store.0);
+            if let Some(row) = row {
+                row.changelog += FAR;
             }
+            let positions = rows.pairs.iter_mut().filter(|(key, _)| key.first() == Some(&POSITION));
+            positions.for_each(|(_, position)| *position = FAR_AS_ROW.to_vec());
         }
     }
 }

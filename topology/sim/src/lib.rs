@@ -42,7 +42,7 @@ pub use disk::TaskStore;
 pub use faults::{Count, Fault};
 pub use log::{MemoryLog, Torn};
 pub use options::{Crash, Hops, SimOptions};
-pub use process::Version;
+pub use process::{LOG, Version};
 pub use tributary_slot::TaskAt;
 
 use cluster::Cluster;

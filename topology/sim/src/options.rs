@@ -56,7 +56,7 @@ pub struct SimOptions {
     pub groupings: Vec<Vec<Vec<&'static str>>>,
     /// Whether a process keeps the stores of tasks that others own ready.
     pub standby: bool,
-    /// By how many records of its changelog a view may be behind for the others to wait for it.
+    /// By how many records of its inputs a view may be behind to read with the others.
     pub views_wait: u64,
     /// Most records and most timers per task in one epoch.
     pub most: usize,

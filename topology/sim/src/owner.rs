@@ -92,8 +92,10 @@ fn append(cluster: &mut Cluster, commit: &Commit) {
         cluster.log.append(None, record.target.name(), record.partition, logged, wall);
     }
     for task in &commit.tasks {
-        let logged = Logged { value: Some(task.journal.encode()), ..Default::default() };
-        cluster.log.append(None, &task.node.journal(), task.partition, logged, wall);
+        if let Some(journal) = &task.journal {
+            let logged = Logged { value: Some(journal.encode()), ..Default::default() };
+            cluster.log.append(None, &task.node.journal(), task.partition, logged, wall);
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::local::{Held, Local, Wish};
 use crate::options::{Hops, SimOptions};
 use crate::{cluster, owner};
 
+/// The name of the one log, as the stores of views say it.
+pub const LOG: [u8; 16] = [7; 16];
+
 /// Which of two builds a process runs. A fleet is upgraded process by process, so both are at work at the same time, on the
 /// same topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,7 @@ impl Process {
                 timers: options.most as u32,
                 standby: options.standby,
                 views_wait: options.views_wait,
+                log: LOG,
                 session: Duration::from_micros(cluster::SESSION),
             };
             // The slot asks what time it is when it is made.

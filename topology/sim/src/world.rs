@@ -201,7 +201,8 @@ impl World for Around {
 
     async fn at(&self, step: Step) {
         let local = &self.local;
-        if step == Step::Begin {
+        // An epoch of views alone has only its last step.
+        if step == Step::Begin || !local.in_epoch.get() {
             local.attempts.set(local.attempts.get() + 1);
             local.boundary.set(0);
             local.in_epoch.set(true);
@@ -314,7 +315,7 @@ impl World for Around {
         self.local.status.replace(status);
     }
 
-    fn committed(&self, _took: Duration) {
+    fn committed(&self, _took: Option<Duration>) {
         self.with(|cluster| cluster.commits += 1);
         self.local.in_epoch.set(false);
         self.local.step.set(None);

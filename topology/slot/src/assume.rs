@@ -12,7 +12,7 @@ use crate::slot::Owned;
 use crate::status::REPORT;
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
 
-/// How long views that are restored last wait beyond that: whoever has more to restore of what writes has the brokers to itself.
+/// How long views that are far behind wait beyond that: whoever has more to restore of what writes has the brokers to itself.
 const AFTER_OTHERS: Duration = Duration::from_secs(5);
 
 impl<W: World> Slot<W> {
@@ -28,25 +28,27 @@ impl<W: World> Slot<W> {
         self.initialise().await?;
         let tasks: Vec<_> =
             self.nodes.iter().flat_map(|node| partitions.iter().map(|partition| (*node, *partition))).collect();
-        let rows = self.restore(&tasks).await?;
-        self.read_journals(&tasks, &rows).await?;
+        let (views, writers): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|(node, _)| node.is_view());
+        let mut rows = self.restore(&writers).await?;
+        self.read_journals(&writers, &rows).await?;
         if let Some(said) = self.disagreement(&rows).await? {
             return Err(self.doubted(said));
         }
-        let all = tasks.iter().map(|(node, partition)| (node.name, *partition));
-        let later: BTreeSet<TaskAt> = all.filter(|at| !rows.contains_key(at)).collect();
-        if !later.is_empty() {
+        rows.extend(self.view_rows(&views).await?);
+        let far = self.far(&views, &self.input_ends(&rows).await?);
+        if !far.is_empty() {
+            rows.retain(|at, _| !far.contains(at));
             self.standby_after = self.standby_after.max(self.world.elapsed() + AFTER_OTHERS);
         }
-        self.run_from_stores(self.engine(&rows), rows, later).await
+        self.run_from_stores(self.engine(&rows), rows, far).await
     }
 
-    /// Has the tasks of `engine` run, whose stores are at the ends of their changelogs.
+    /// Has the tasks of `engine` run: writers, whose stores are at the ends of their changelogs, and views, but the `far` ones.
     pub(crate) async fn run_from_stores(
         &mut self,
         mut engine: Engine,
         rows: BTreeMap<TaskAt, Row>,
-        later: BTreeSet<TaskAt>,
+        far: BTreeSet<TaskAt>,
     ) -> Result<(), Trouble> {
         // If we stood still meanwhile, another may own the tasks and have written behind the end that we read up to: of its last
         // epoch the stores may hold a part, which nobody must see and no task can stand on. For the same reason ends are asked
@@ -64,15 +66,14 @@ impl<W: World> Slot<W> {
         // Now, for they are looked through one by one, and a transaction has little time.
         let seats = rows.keys().map(|at| (*at, Seats::of(self.store(*at)))).collect();
         let (sent, foresight, records, applied) = (BTreeMap::new(), Foresight::default(), read.clone(), read.clone());
-        tracing::info!(tasks = rows.len(), later = later.len(), slot = self.options.slot, "running");
-        let (ahead, apart, further) = (None, None, false);
+        tracing::info!(tasks = rows.len(), far = far.len(), slot = self.options.slot, "running");
+        let (ahead, further) = (None, false);
         self.owned = Some(Owned {
             engine,
             ahead,
-            apart,
             foresight,
             rows,
-            later,
+            far,
             seats,
             lineages,
             records,
@@ -166,8 +167,11 @@ pub(crate) fn positions(
     let mut read = BTreeMap::new();
     for (at, position) in engine.positions(state) {
         let Range { start, end } = bounds.get(&(at.topic.name.to_owned(), at.partition)).cloned().unwrap_or(0..0);
-        if position < start || position > end {
-            let said = format!("the next record of {at:?} is {position} and the log holds {start} to {end}");
+        // The lowest and the highest of all who read it.
+        let furthest = engine.furthest(state, at.topic.name, at.partition);
+        if position < start || furthest > end {
+            let said =
+                format!("what is read next of {at:?} is {position} to {furthest} and the log holds {start} to {end}");
             return Err(Trouble::Stop(Failure::Log(said)));
         }
         read.insert((at.topic.name, at.partition), position);

@@ -10,6 +10,7 @@ use tributary_flow::{Commit, Guess, Stores as _, TopicPartition};
 use crate::changelog;
 use crate::restore::LINEAGE;
 use crate::seats::{Seating, Seats};
+use crate::views::put;
 use crate::world::{Batch, Failed, Fault, Outgoing, World};
 use crate::{At, Failure, Membership, Slot, TaskAt, Trouble};
 
@@ -68,7 +69,8 @@ struct Attempt<'a> {
     /// Where the records went.
     went: Vec<Option<u64>>,
     begun: Duration,
-    took: Duration,
+    /// How long the transaction took, once it is committed.
+    took: Option<Duration>,
 }
 
 /// How a step ended.
@@ -85,9 +87,12 @@ impl<W: World> Slot<W> {
         // The ends as of before the transaction: the coordinator then still took us for the owner, so what lies below is ours,
         // or was restored. Later it may be another's, and the stores would be taken to hold it.
         let (ends, offsets) = (self.changelog_ends(made.commit), self.offsets(made.positions));
-        let (seatings, went, took) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
+        let (seatings, went, took) = (BTreeMap::new(), Vec::new(), None);
         let mut attempt = Attempt { made, ends, seatings, offsets, went, begun, took };
-        for step in PROTOCOL {
+        // What only views have read is written nowhere but to their stores.
+        let writes = attempt.made.commit.tasks.iter().any(|task| !task.node.is_view());
+        let steps = if writes { PROTOCOL } else { &[Step::Stores] };
+        for step in steps {
             self.world.at(*step).await;
             if self.perform(*step, &mut attempt).await? == Done::Elsewhere {
                 return Ok(Done::Elsewhere);
@@ -121,7 +126,7 @@ impl<W: World> Slot<W> {
             Step::Offsets => self.world.send_offsets(&attempt.offsets, self.membership()).await,
             Step::Commit => match self.world.commit().await {
                 Ok(()) => {
-                    attempt.took = self.world.elapsed() - attempt.begun;
+                    attempt.took = Some(self.world.elapsed() - attempt.begun);
                     let Some(owned) = &mut self.owned else { return Ok(Done::Well) };
                     owned.foresight.committed(&attempt.made.commit.records, &attempt.went);
                     owned.sent.extend(attempt.offsets.iter().copied());
@@ -153,6 +158,7 @@ impl<W: World> Slot<W> {
 
     fn write_changelogs(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Failed> {
         for task in &attempt.made.commit.tasks {
+            let Some(journal) = &task.journal else { continue };
             let (at, store) = ((task.node.name, task.partition), self.world.state().store(task.node, task.partition));
             let Some(owned) = &mut self.owned else { return Ok(()) };
             let seating =
@@ -162,7 +168,7 @@ impl<W: World> Slot<W> {
             if let Some(lineage) = lineage {
                 self.write_own(topic, task.partition, Some(LINEAGE), Some(&lineage))?;
             }
-            changelog::write(task.journal.epoch, &task.changes, task.lives, &seating, |key, value| {
+            changelog::write(journal.epoch, &task.changes, task.lives, &seating, |key, value| {
                 self.write_own(topic, task.partition, Some(key), value)
             })?;
             attempt.seatings.insert(at, seating);
@@ -172,8 +178,10 @@ impl<W: World> Slot<W> {
 
     fn write_journals(&self, commit: &Commit) -> Result<(), Failed> {
         for task in &commit.tasks {
-            let topic = &self.topics[task.node.name].journal;
-            self.write_own(topic, task.partition, None, Some(&task.journal.encode()))?;
+            if let Some(journal) = &task.journal {
+                let topic = &self.topics[task.node.name].journal;
+                self.write_own(topic, task.partition, None, Some(&journal.encode()))?;
+            }
         }
         Ok(())
     }
@@ -220,29 +228,31 @@ impl<W: World> Slot<W> {
             let known = self.world.known_end(&self.topics[task.node.name].changelog, task.partition)?;
             Some(((task.node.name, task.partition), known))
         };
-        commit.tasks.iter().filter_map(end).collect()
+        commit.tasks.iter().filter(|task| !task.node.is_view()).filter_map(end).collect()
     }
 
     /// The stores follow what is committed.
     async fn follow(&mut self, attempt: &Attempt<'_>) -> Result<(), Trouble> {
+        let view_row = self.view_row();
         let Some(owned) = &mut self.owned else { return Ok(()) };
         let mut batch = W::Batch::default();
         for task in &attempt.made.commit.tasks {
             let at = (task.node.name, task.partition);
+            if task.node.is_view() {
+                put(&mut batch, task, &view_row);
+                continue;
+            }
             let row = owned.rows.get_mut(&at).expect("invariant: every running task was restored");
             row.advanced = self.world.wall();
             row.changelog = row.changelog.max(attempt.ends.get(&at).copied().unwrap_or(0));
             if let Some(lineage) = owned.lineages.remove(&at) {
                 row.lineage = lineage;
             }
-            for (key, value) in &task.changes {
-                batch.put(at, key, value.as_deref());
-            }
+            put(&mut batch, task, row);
             if let (Some(seating), Some(seats)) = (attempt.seatings.get(&at), owned.seats.get_mut(&at)) {
                 seating.follow(|key, value| batch.put(at, key, value));
                 seats.committed(seating);
             }
-            batch.row(at, row);
         }
         self.world.store(batch).await.map_err(|reason| Trouble::Stop(Failure::Store(reason)))
     }
@@ -251,14 +261,15 @@ impl<W: World> Slot<W> {
     pub(crate) async fn rest(&mut self) {
         let Some(owned) = &self.owned else { return };
         let changelog = |(node, partition): &TaskAt| (self.topics[node].changelog.clone(), *partition);
-        let Ok(bounds) = self.world.ends(&owned.rows.keys().map(changelog).collect::<Vec<At>>()).await else { return };
+        let writers: Vec<TaskAt> = owned.rows.keys().filter(|at| !self.node(at.0).is_view()).copied().collect();
+        let Ok(bounds) = self.world.ends(&writers.iter().map(changelog).collect::<Vec<At>>()).await else { return };
         // Asked after the ends: if we were frozen meanwhile, another may have written up to there.
         if self.confirm().await.is_err() {
             return self.let_go();
         }
         let Some(owned) = &mut self.owned else { return };
         let mut batch = W::Batch::default();
-        for ((node, partition), row) in &mut owned.rows {
+        for ((node, partition), row) in owned.rows.iter_mut().filter(|(at, _)| writers.contains(at)) {
             let end = bounds.get(&(self.topics[node].changelog.clone(), *partition)).map_or(0, |bound| bound.end);
             (row.changelog, row.advanced) = (row.changelog.max(end), self.world.wall());
             batch.row((*node, *partition), row);

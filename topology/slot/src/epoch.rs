@@ -125,8 +125,7 @@ impl<W: World> Slot<W> {
     async fn go_on(&mut self, computed: Computed) -> Result<(), Trouble> {
         let much = computed.work.inputs.len() >= self.options.overlap_from && !computed.found.commit.is_empty();
         let Some(owned) = &mut self.owned else { return Ok(()) };
-        // Views that run apart have epochs of their own in between.
-        if much && owned.apart.is_none() && owned.later.is_empty() {
+        if much {
             owned.ahead = Some(computed);
             return Ok(());
         }
@@ -134,7 +133,7 @@ impl<W: World> Slot<W> {
     }
 
     /// Makes an epoch durable. One that went elsewhere than foreseen is run again: there is one guess less each time.
-    async fn conclude(&mut self, mut computed: Computed) -> Result<(), Trouble> {
+    pub(crate) async fn conclude(&mut self, mut computed: Computed) -> Result<(), Trouble> {
         // Skipped records alone are not worth a transaction.
         while !computed.found.commit.is_empty() && self.make_durable(computed.made()).await? == Done::Elsewhere {
             self.undo().await?;

@@ -7,7 +7,8 @@
 //! changelog, journal and offsets are one transaction ([`PROTOCOL`]); only once it is committed do the stores follow, so
 //! a store is never ahead of the log and at worst a little behind, from where it is rolled forward out of its changelog
 //! before anything runs. The position rows in the store are the authority on what has been read; the group's offsets are
-//! there to be fenced by.
+//! there to be fenced by. A view is made of its inputs alone: its store has no changelog, and whatever brings it records, by hand or out
+//! of the log, is all that it is rolled forward by.
 //!
 //! Whatever goes wrong (a timeout, a fence, an unknown outcome, a broker that is gone) ends on the one path that a crash
 //! takes too: the producer is dropped, another initialised, the stores rolled forward, the inputs read from the positions

@@ -11,6 +11,7 @@ use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Store, Stores as _, time};
 
 use crate::changelog::{Along, take_in};
+use crate::views::Apart;
 use crate::world::{Batch, Fault, Met, Rows, World};
 use crate::{At, Failure, Row, Slot, TaskAt, Trouble};
 
@@ -60,16 +61,11 @@ pub(crate) enum Reached {
 }
 
 impl<W: World> Slot<W> {
-    /// Brings the stores of `tasks` to the end of their changelogs; leaves out those of views that are far from it where
-    /// others are not views. Nothing that is decided rests on a view, and mostly theirs is the larger part of all state.
+    /// Brings the stores of `tasks` to the end of their changelogs.
     pub(crate) async fn restore(&mut self, tasks: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
         let mut condemned: Vec<TaskAt> = Vec::new();
-        let waits = |at: &TaskAt| tasks.iter().all(|(node, _)| node.name != at.0 || !node.is_view());
         loop {
             let mut open = self.prepare(tasks, &condemned).await?;
-            if tasks.iter().any(|(node, _)| !node.is_view()) {
-                open.retain(|at, open| waits(at) || open.left() <= self.options.views_wait);
-            }
             let read = self.roll_forward(&mut open).await;
             self.open(&[]).await?;
             match read? {
@@ -100,13 +96,8 @@ impl<W: World> Slot<W> {
         Ok(open)
     }
 
-    /// Has these changelogs read from where the stores hold them.
-    pub(crate) async fn open_changelogs(&self, open: &BTreeMap<TaskAt, Open>, which: &[TaskAt]) -> Result<(), Trouble> {
-        self.open(&which.iter().map(|at| self.place(at, &open[at])).collect::<Vec<_>>()).await
-    }
-
     /// From where a changelog is read on.
-    fn place(&self, at: &TaskAt, open: &Open) -> (&str, u32, u64) {
+    pub(crate) fn place<'a>(&'a self, (at, open): (&TaskAt, &Open)) -> (&'a str, u32, u64) {
         (self.topics[at.0].changelog.as_str(), at.1, open.row.changelog)
     }
 
@@ -158,18 +149,25 @@ impl<W: World> Slot<W> {
         changelog: &Range<u64>,
         journal: &Range<u64>,
     ) -> Result<(), Trouble> {
-        let (was, now) = (row.partitions, self.options.partitions);
         let said = if changelog.end == 0 && journal.end > 0 {
             let (changelog, journal) = (node.changelog(), node.journal());
             return Err(self.doubted(format!("{changelog}[{partition}] is empty and {journal}[{partition}] is not")));
-        } else if was != now {
-            format!("the store of {} was made with {was} partitions and there are {now}", node.name)
         } else if row.changelog > changelog.end {
             let (at, end) = (row.changelog, changelog.end);
             format!("{}[{partition}] ends at {end} and the store has read up to {at}", node.changelog())
         } else {
-            return Ok(());
+            return self.same_partitions(node, row);
         };
+        Err(Trouble::Stop(Failure::Log(said)))
+    }
+
+    /// That a store was made with as many partitions as there are.
+    pub(crate) fn same_partitions(&self, node: &Node, row: &Row) -> Result<(), Trouble> {
+        let (was, now) = (row.partitions, self.options.partitions);
+        if was == now {
+            return Ok(());
+        }
+        let said = format!("the store of {} was made with {was} partitions and there are {now}", node.name);
         Err(Trouble::Stop(Failure::Log(said)))
     }
 
@@ -185,11 +183,11 @@ impl<W: World> Slot<W> {
     /// Reads every changelog to its end; stops early at one whose lineage is not the store's, and names it.
     async fn roll_forward(&mut self, open: &mut BTreeMap<TaskAt, Open>) -> Result<Option<TaskAt>, Trouble> {
         let mut behind: Vec<TaskAt> = open.iter().filter(|(_, open)| open.left() > 0).map(|(at, _)| *at).collect();
-        self.open_changelogs(open, &behind).await?;
+        self.open(&behind.iter().map(|at| self.place((at, &open[at]))).collect::<Vec<_>>()).await?;
         let (mut last, mut told, mut records) = (self.world.elapsed(), self.world.elapsed(), 0);
         while !behind.is_empty() {
             self.live().await?;
-            match self.take(open, WAIT, BATCH).await? {
+            match self.take(open, &mut Apart::default(), WAIT, BATCH).await? {
                 Reached::Foreign(at) => return Ok(Some(at)),
                 Reached::Some(met) => (last, records) = (self.world.elapsed(), records + met),
                 Reached::Nothing => {}
@@ -209,10 +207,12 @@ impl<W: World> Slot<W> {
         Ok(open.iter().find(|(_, open)| open.unnamed).map(|(at, _)| *at))
     }
 
-    /// Takes what there is of the changelogs into the stores. What is cut is not read on by itself, and is opened anew.
+    /// Takes what there is of the changelogs, and of the inputs of views, into the stores. What is cut is not read on by itself,
+    /// and is opened anew.
     pub(crate) async fn take(
         &self,
         open: &mut BTreeMap<TaskAt, Open>,
+        views: &mut Apart,
         wait: Duration,
         most: usize,
     ) -> Result<Reached, Trouble> {
@@ -222,7 +222,10 @@ impl<W: World> Slot<W> {
         let (mut batch, mut seats) = (W::Batch::default(), HashMap::new());
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
-                let Some((at, task)) = changelogs.find(topic, partition) else { return };
+                let Some((at, task)) = changelogs.find(topic, partition) else {
+                    let Some(topic) = self.inputs.get(topic) else { return };
+                    return views.meet(topic, partition, Some((offset, key, value)), offset + 1);
+                };
                 match apply(task, offset, key, value) {
                     Applied::Row(key) => {
                         let (store, batch, seats) = (self.store(at), &mut batch, seats.entry(at).or_default());
@@ -236,7 +239,10 @@ impl<W: World> Slot<W> {
                 }
             }
             Met::End { topic, partition, offset } => {
-                let Some((at, task)) = changelogs.find(topic, partition) else { return };
+                let Some((at, task)) = changelogs.find(topic, partition) else {
+                    let Some(topic) = self.inputs.get(topic) else { return };
+                    return views.meet(topic, partition, None, offset);
+                };
                 if task.unnamed {
                     foreign = foreign.or((offset >= task.end).then_some(at));
                 } else {
@@ -256,12 +262,12 @@ impl<W: World> Slot<W> {
             return Ok(Reached::Foreign(at));
         }
         if let Some(error) = cut {
-            return Err(Trouble::Again(format!("reading changelogs: {error}")));
+            return Err(Trouble::Again(format!("reading changelogs, and inputs of views: {error}")));
         }
         if let Some(error) = failed {
-            tracing::warn!("reading changelogs: {error}");
+            tracing::warn!("reading changelogs, and inputs of views: {error}");
         }
-        self.listen(met, open.iter().map(|(at, open)| self.place(at, open))).await?;
+        self.listen(met, open.iter().map(|open| self.place(open)).chain(views.places())).await?;
         if met == 0 {
             return Ok(Reached::Nothing);
         }
@@ -273,18 +279,22 @@ impl<W: World> Slot<W> {
             open.met = false;
             batch.row(*at, &open.row);
         }
+        self.apply_apart(views, &mut batch)?;
         self.write(batch).await?;
         Ok(Reached::Some(met))
     }
 
     /// Why a changelog gives nothing.
-    pub(crate) fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> String {
+    fn stuck(&self, at: &TaskAt, Open { row, end, .. }: &Open) -> String {
         hanging(&self.topics[at.0].changelog, at.1, row.changelog, *end)
     }
 
     pub(crate) fn store(&self, (node, partition): TaskAt) -> &dyn Store {
-        let node = self.nodes.iter().find(|known| known.name == node).expect("invariant: a task is of a node of ours");
-        self.world.state().store(node, partition)
+        self.world.state().store(self.node(node), partition)
+    }
+
+    pub(crate) fn node(&self, name: &str) -> &'static Node {
+        self.nodes.iter().find(|known| known.name == name).expect("invariant: a task is of a node of ours")
     }
 
     pub(crate) async fn write(&self, batch: W::Batch) -> Result<(), Trouble> {

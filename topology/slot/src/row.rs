@@ -7,18 +7,18 @@ use tributary_flow::Timestamp;
 pub struct Row {
     /// The application's partition count when the store was made.
     pub partitions: u32,
-    /// Everything in the changelog below this offset is in the store.
+    /// Everything in the changelog below this offset is in the store; 0 of a view, which has none.
     pub changelog: u64,
     /// When the store was last at its changelog's end, or begun with nothing in it.
     pub advanced: Timestamp,
     /// Names this history of the state: inherited through the changelog, new after a rebuild from inputs. Zeros until
-    /// the first epoch has written it.
+    /// the first epoch has written it. Of a view, which has no history but its inputs', the log's name.
     pub lineage: [u8; 16],
 }
 
 impl Row {
-    /// Raised with what a changelog may hold: a store from before packs were known may have read a pack as a row.
-    const VERSION: u8 = 3;
+    /// Raised with what a store may hold: one of a view from before views were made of their inputs may have a part of an epoch.
+    const VERSION: u8 = 4;
 
     /// As bytes.
     #[must_use]

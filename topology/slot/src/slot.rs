@@ -11,7 +11,6 @@ use crate::epoch::Computed;
 use crate::seats::Seats;
 use crate::silence::Silence;
 use crate::standby::Standby;
-use crate::views::Apart;
 use crate::world::{Failed, Fault, Join, Membership, Met, News, Rebalance, World};
 use crate::{Failure, InputAt, Partitions, Row, TaskAt, Trouble};
 
@@ -40,9 +39,10 @@ pub struct Options {
     pub timers: u32,
     /// Whether the stores of tasks that others own are kept ready.
     pub standby: bool,
-    /// By how many records of its changelog the store of a view may be behind for the tasks that write to wait for it, and by
-    /// how many of its inputs at most it may be when they do again.
+    /// By how many records of its inputs a view may be behind to read with the others.
     pub views_wait: u64,
+    /// Names the log: the store of a view says of which one it is. No zeros.
+    pub log: [u8; 16],
     /// How long a member of the group may be silent.
     pub session: Duration,
 }
@@ -94,14 +94,12 @@ pub(crate) struct Owned {
     pub engine: Engine,
     /// What is computed and not written yet.
     pub ahead: Option<Computed>,
-    /// Views that run, and are far behind the others.
-    pub apart: Option<Apart>,
     /// Where our next records go: a guess, and checked.
     pub foresight: Foresight,
     /// The running tasks.
     pub rows: BTreeMap<TaskAt, Row>,
-    /// Views of ours whose stores are restored while the others run.
-    pub later: BTreeSet<TaskAt>,
+    /// Views of ours that are far behind, and run apart.
+    pub far: BTreeSet<TaskAt>,
     /// The seats of running tasks that have written, for rows that come and go.
     pub seats: BTreeMap<TaskAt, Seats>,
     /// Lineages that the changelog does not hold yet.
@@ -347,7 +345,7 @@ impl<W: World> Slot<W> {
     /// that stood still may never come to the end of it (librdkafka 2.12).
     async fn join_again_if_idle(&mut self) -> Result<(), Trouble> {
         let now = self.world.elapsed();
-        if self.owned.as_ref().is_some_and(|owned| owned.engine.tasks().next().is_some()) {
+        if self.owned.as_ref().is_some_and(|owned| owned.engine.tasks().next().is_some() || !owned.far.is_empty()) {
             self.idle = (now, 0);
         } else if now - self.idle.0 > self.options.session * IDLE_SESSIONS
             && (self.assigned.is_none() || self.idle.1 < REJOINS)

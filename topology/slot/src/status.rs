@@ -31,30 +31,40 @@ impl<W: World> Slot<W> {
             });
             behind.sum()
         };
-        let apart = owned.apart.as_ref().map(|apart| (&apart.engine, &apart.read));
-        let running = std::iter::once((&owned.engine, &owned.applied)).chain(apart);
-        let running = running.flat_map(|(engine, read)| engine.tasks().map(move |task| (task, read)));
-        let running = running.map(|((task, halted), read)| {
+        let running = owned.engine.tasks().map(|(task, halted)| {
             let (node, partition) = (task.node(), task.partition());
-            let mut status = TaskStatus::of(task, halted, lag(read, node, partition));
+            let mut status = TaskStatus::of(task, halted, lag(&owned.applied, node, partition));
             if halted.is_none() {
-                let reached = |topic: &&TopicRef| Some((topic.name, *read.get(&(topic.name, partition))?));
+                let reached = |topic: &&TopicRef| Some((topic.name, *owned.applied.get(&(topic.name, partition))?));
                 status.reached = node.inputs.iter().filter_map(|topic| reached(&topic)).collect();
             }
             status
         });
-        let later = owned.later.iter().map(|at| TaskStatus {
-            node: at.0,
-            partition: at.1,
-            halted: None,
-            restoring: true,
-            // Before it is known how much there is, it is something.
-            lag: self.standby.as_ref().map_or(1, |standby| standby.left(at)),
-            reached: Vec::new(),
-            counters: Default::default(),
+        let views = self.standby.as_ref().map(|standby| &standby.views);
+        let far = owned.far.iter().map(|(name, partition)| {
+            let mut tasks = views.iter().flat_map(|views| views.tasks());
+            let task = tasks.find(|(task, _)| task.node().name == *name && task.partition() == *partition);
+            match (task, views) {
+                (Some((task, halted)), Some(views)) => {
+                    let left = lag(&views.read, task.node(), *partition);
+                    TaskStatus { restoring: halted.is_none(), ..TaskStatus::of(task, halted, left) }
+                }
+                // Before it is known how much there is, it is something.
+                _ => TaskStatus {
+                    node: name,
+                    partition: *partition,
+                    halted: None,
+                    restoring: true,
+                    lag: 1,
+                    reached: Vec::new(),
+                    counters: Default::default(),
+                },
+            }
         });
-        let known = |(node, partition): &TaskAt| world.known_end(&self.topics[node].changelog, *partition);
-        let standby = self.standby.as_ref().filter(|_| owned.later.is_empty());
-        world.report(running.chain(later).collect(), standby.and_then(|standby| standby.lag(known)));
+        let known = |(topic, partition): (&str, u32)| world.known_end(topic, partition);
+        let standby = self.standby.as_ref().filter(|_| owned.far.is_empty());
+        let of_changelog = |(node, partition): &TaskAt| known((&self.topics[node].changelog, *partition));
+        let of_input = |(topic, partition): &InputAt| known((topic, *partition));
+        world.report(running.chain(far).collect(), standby.and_then(|standby| standby.lag(of_changelog, of_input)));
     }
 }

@@ -1,117 +1,160 @@
-//! Views whose stores came last. They were left behind while the others ran on, so what came since is read for them beside
-//! the others: by a reader of their own, in epochs of their own, until they are nearly where the others are; then the slot's
-//! one reader goes back by that little, and all run together. Had it gone back to where the views were, every payment
-//! would wait a second time for as long as all of that is read.
+//! Views. What a view is follows from its inputs alone, whatever the order in which they met, and these are kept for ever; so its
+//! store has no changelog and no journal, and says by its positions how far it has come. Taking a view over is reading on from
+//! there: from where it was when this process had it last, or came to as a standby, or from the beginning.
+//!
+//! A view that is far behind does not read with the others, for they would have to go back to where it is. It runs apart: a
+//! reader of its own, in epochs of its own, which are written to its store and nowhere else, until it is nearly where the log
+//! ends; then the slot's one reader goes back by that little, and all run together. Until then nobody may ask it anything. The views of
+//! others, for whom a process stands by, are kept ready in the same way.
+//!
+//! Deliberately absent: a transaction for what only views have read. It would write nothing.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_flow::{Engine, Epoch, Guess};
+use tributary_flow::task::TaskCommit;
+use tributary_flow::{Engine, Epoch, Input, Node, Reader, TopicRef};
 
 use crate::assume::positions;
-use crate::commit::Made;
-use crate::slot::{Owned, input, keep};
-use crate::world::{Failed, Fault, Met, World};
-use crate::{Failure, InputAt, Slot, Trouble};
+use crate::slot::{Options, Owned, input};
+use crate::standby::Standby;
+use crate::world::{Batch, Rows, World};
+use crate::{Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble};
 
-/// Most records of an epoch of theirs: some hundredths of a second, for which others wait.
-const MOST: usize = 500;
 /// By how many records they may be behind to run with the others.
 const NEARLY: u64 = 1_000;
 
+/// An offset, a key, a value.
+type Record<'a> = (u64, Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// Views that run apart.
+#[derive(Default)]
 pub(crate) struct Apart {
-    pub engine: Engine,
+    engine: Engine,
     /// How far each input has been read for them.
     pub read: BTreeMap<InputAt, u64>,
+    /// What was read and not applied yet.
+    inputs: Vec<Input>,
+}
+
+impl Apart {
+    /// Takes note of an input that was read for them up to `read`, with the record before that, if one was met.
+    pub fn meet(&mut self, topic: TopicRef, partition: u32, record: Option<Record<'_>>, read: u64) {
+        self.read.insert((topic.name, partition), read);
+        self.inputs.extend(record.map(|(offset, key, value)| input(topic, partition, offset, key, value)));
+    }
+
+    /// Where to read on.
+    pub fn places(&self) -> impl Iterator<Item = (&str, u32, u64)> {
+        self.read.iter().map(|((topic, partition), at)| (*topic, *partition, *at))
+    }
+
+    /// The tasks, each with the reason for which it is halted.
+    pub fn tasks(&self) -> impl Iterator<Item = (&dyn tributary_flow::Task, Option<&str>)> {
+        self.engine.tasks()
+    }
+
+    /// What is still to be read of all inputs, where these are the ends.
+    pub fn lag(&self, end: impl Fn(&InputAt) -> Option<u64>) -> u64 {
+        let behind = |(at, read): (&InputAt, &u64)| end(at).map_or(u64::MAX, |end| end.saturating_sub(*read));
+        self.read.iter().map(behind).fold(0, u64::saturating_add)
+    }
 }
 
 impl<W: World> Slot<W> {
-    /// Has the views run that were waited for, once all of their stores are at the ends of their changelogs.
-    pub(crate) async fn run_views(&mut self) -> Result<(), Trouble> {
-        let (Some(owned), Some(standby)) = (&self.owned, &self.standby) else { return Ok(()) };
-        if owned.later.is_empty() || owned.later.iter().any(|at| standby.left(at) > 0) {
+    /// What the stores of views know of themselves. One that is of another log, or of a build that kept views otherwise, is
+    /// emptied.
+    pub(crate) async fn view_rows(&self, views: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
+        let mut rows = BTreeMap::new();
+        for (node, partition) in views {
+            let (at, new) = ((node.name, *partition), self.view_row());
+            let known = self.world.state().row(at).map_err(|reason| Trouble::Stop(Failure::Store(reason)))?;
+            if let Some(row) = known {
+                self.same_partitions(node, &row)?;
+                if row.lineage == self.options.log {
+                    rows.insert(at, row);
+                    continue;
+                }
+                tracing::warn!(node = node.name, partition, "the store is of another log, and is made again");
+            }
+            let mut batch = W::Batch::default();
+            batch.wipe(at);
+            self.write(batch).await?;
+            rows.insert(at, new);
+        }
+        Ok(rows)
+    }
+
+    /// What the store of a view knows of itself: of which log it is.
+    pub(crate) fn view_row(&self) -> Row {
+        let Options { partitions, log, .. } = &self.options;
+        Row { partitions: *partitions, changelog: 0, advanced: self.world.wall(), lineage: *log }
+    }
+
+    /// The views among these whose stores are far behind their inputs.
+    pub(crate) fn far(&self, views: &[(&'static Node, u32)], bounds: &Bounds) -> BTreeSet<TaskAt> {
+        let behind = |(node, partition): &&(&'static Node, u32)| {
+            let reader = Reader::new(self.store((node.name, *partition)));
+            let left = |topic: &TopicRef| {
+                let end = bounds.get(&(topic.name.to_owned(), *partition)).map_or(0, |bounds| bounds.end);
+                end.saturating_sub(reader.told_position(topic.name))
+            };
+            node.inputs.iter().map(left).sum::<u64>() > self.options.views_wait
+        };
+        views.iter().filter(behind).map(|(node, partition)| (node.name, *partition)).collect()
+    }
+
+    /// Has these views read on from where their stores are.
+    pub(crate) async fn apart(&self, views: &BTreeMap<TaskAt, Row>) -> Result<Apart, Trouble> {
+        if views.is_empty() {
+            return Ok(Apart::default());
+        }
+        let bounds = self.input_ends(views).await?;
+        let mut engine = self.engine(views);
+        let read = positions(&mut engine, self.world.state(), &bounds)?;
+        Ok(Apart { engine, read, inputs: Vec::new() })
+    }
+
+    /// Applies what was read for views that run apart, as changes of their stores.
+    pub(crate) fn apply_apart(&self, apart: &mut Apart, batch: &mut W::Batch) -> Result<(), Trouble> {
+        let inputs = std::mem::take(&mut apart.inputs);
+        if inputs.is_empty() {
             return Ok(());
         }
-        let rows = self.standby.take().map(|standby| standby.rows()).unwrap_or_default();
-        // As after any restore: if we stood still meanwhile, what the stores hold may be a part of another's epoch.
-        self.confirm().await?;
-        if let Some(said) = self.disagreement(&rows).await? {
-            return Err(Trouble::Stop(Failure::Log(said)));
-        }
-        let bounds = self.input_ends(&rows).await?;
-        let lineages = self.new_lineages(&rows)?;
-        let mut engine = self.engine(&rows);
-        let read = positions(&mut engine, self.world.state(), &bounds)?;
-        let places: Vec<_> = read.iter().map(|((topic, partition), at)| (*topic, *partition, *at)).collect();
-        self.open(&places).await?;
-        let Some(owned) = &mut self.owned else { return Ok(()) };
-        tracing::info!(views = rows.len(), "views run, and read what has come since");
-        owned.later.clear();
-        owned.rows.extend(rows);
-        owned.lineages.extend(lineages);
-        owned.apart = Some(Apart { engine, read });
-        self.world.own(owned.rows.keys().copied().collect());
+        let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
+        let commit = apart.engine.epoch(self.world.state(), epoch, &inputs).map_err(|error| Trouble::Again(error.0))?;
+        commit.tasks.iter().for_each(|task| put(batch, task, &self.view_row()));
         Ok(())
     }
 
-    /// Reads on for the views that run apart; whether there was anything.
-    pub(crate) async fn catch_up(&mut self) -> Result<bool, Trouble> {
-        self.world.doing("catching up with views");
-        let Some(Owned { apart: Some(Apart { engine, read }), further, .. }) = &mut self.owned else {
-            return Ok(false);
-        };
-        let (mut inputs, mut failed, topics) = (Vec::new(), None, &self.inputs);
-        let mut meet = |met: Met<'_>| match met {
-            Met::Record { topic, partition, offset, key, value } => {
-                let Some(topic) = topics.get(topic) else { return };
-                read.insert((topic.name, partition), offset + 1);
-                inputs.push(input(topic, partition, offset, key, value));
-            }
-            Met::End { topic, partition, offset } => {
-                let Some(topic) = topics.get(topic) else { return };
-                *further |= read.insert((topic.name, partition), offset) != Some(offset);
-            }
-            Met::Cut { error, .. } => keep(&mut failed, Failed { fault: Fault::OffsetLost, ..error }),
-            Met::Failed(error) => keep(&mut failed, error),
-        };
-        let met = self.world.read_changelogs(Duration::ZERO, MOST, &mut meet).await;
-        match failed {
-            // This reader gets no further; whether the log itself is cut, the slot's own reader finds out.
-            Some(error) if error.fault == Fault::OffsetLost => {
-                return Err(Trouble::Again(format!("reading for views: {error}")));
-            }
-            Some(error) => tracing::warn!("reading for views: {error}"),
-            None => {}
-        }
-        if !inputs.is_empty() {
-            let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
-            let commit = engine.epoch(self.world.state(), epoch, &inputs).map_err(|error| Trouble::Again(error.0))?;
-            if !commit.is_empty() {
-                let state = self.world.state();
-                let positions = self.owned.as_mut().map_or_else(Vec::new, |owned| owned.engine.positions(state));
-                self.make_durable(Made { commit: &commit, guess: &Guess::default(), positions: &positions }).await?;
-            }
-        }
-        if let Some(Owned { apart: Some(Apart { read, .. }), .. }) = &self.owned {
-            self.listen(met, read.iter().map(|((topic, partition), at)| (*topic, *partition, *at))).await?;
-        }
-        self.rejoin().await?;
-        Ok(met > 0)
-    }
-
-    /// Has the views run with the others, where they are nearly where the log ends.
-    async fn rejoin(&mut self) -> Result<(), Trouble> {
+    /// Has the views of ours that ran apart run with the others, where they are nearly where the log ends.
+    pub(crate) async fn rejoin(&mut self) -> Result<(), Trouble> {
         let end = |(topic, partition): &InputAt| self.world.known_end(topic, *partition);
-        let behind = |(at, read): (&InputAt, &u64)| end(at).map_or(u64::MAX, |end| end.saturating_sub(*read));
         let nearly = self.options.views_wait.min(NEARLY);
-        let near = |apart: &Apart| apart.read.iter().map(behind).fold(0, u64::saturating_add) <= nearly;
-        let Some(mut owned) = self.owned.take_if(|owned| owned.apart.as_ref().is_some_and(near)) else {
+        let near = |standby: &Standby| standby.views.lag(end) <= nearly;
+        let is_far = self.owned.as_ref().is_some_and(|owned| !owned.far.is_empty());
+        if !is_far || !self.standby.as_ref().is_some_and(near) {
+            return Ok(());
+        }
+        if let Some(before) = self.owned.as_mut().and_then(|owned| owned.ahead.take()) {
+            self.conclude(before).await?;
+        }
+        let (Some(Owned { mut engine, mut rows, far, .. }), Some(standby)) = (self.owned.take(), self.standby.take())
+        else {
             return Ok(());
         };
-        let Some(apart) = owned.apart else { return Ok(()) };
         self.open(&[]).await?;
-        owned.engine.absorb(apart.engine);
-        self.run_from_stores(owned.engine, owned.rows, owned.later).await
+        engine.absorb(standby.views.engine);
+        rows.extend(far.into_iter().map(|at| (at, self.view_row())));
+        tracing::info!(tasks = rows.len(), "views are where the others are");
+        self.run_from_stores(engine, rows, BTreeSet::new()).await
     }
+}
+
+/// What a task changed, and what its store knows of its past with it.
+pub(crate) fn put(batch: &mut impl Batch, task: &TaskCommit, row: &Row) {
+    let at = (task.node.name, task.partition);
+    for (key, value) in &task.changes {
+        batch.put(at, key, value.as_deref());
+    }
+    batch.row(at, row);
 }

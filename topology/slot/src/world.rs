@@ -261,6 +261,6 @@ pub trait World {
     fn own(&self, tasks: BTreeSet<TaskAt>);
     /// Hears how they are.
     fn report(&self, status: Vec<TaskStatus>, standby_lag: Option<u64>);
-    /// Hears that an epoch is in the log and in the stores, and how long its transaction took.
-    fn committed(&self, took: Duration);
+    /// Hears that an epoch is in the log and in the stores, and how long its transaction took; one of views alone has none.
+    fn committed(&self, took: Option<Duration>);
 }

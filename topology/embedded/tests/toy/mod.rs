@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tributary_flow::processor::{Identity, Refusal};
+use tributary_flow::rows::Family;
 use tributary_flow::task::TranslateError;
 use tributary_flow::{
-    Body, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Page, Processor, ProcessorTask,
-    Reader, Registry, Setup, State, Store, Task, Timestamp, node, topics,
+    Body, Collection, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Page, Processor,
+    ProcessorTask, Reader, Registry, Setup, State, Store, Task, Timestamp, node, topics,
 };
 
 /// The files of a database's write-ahead log, the oldest first.
@@ -51,6 +52,8 @@ topics! {
     CREDITS = "toy.legs.v1", Legs, "wallet", Credit;
     /// Payments.
     PAID = "toy.events.v1", Events, "wallet", Paid;
+    /// What is noted of wallets.
+    NOTES = "toy.notes.v1", Events, "wallet", Paid;
 }
 
 node! {
@@ -61,9 +64,9 @@ node! {
 }
 
 node! {
-    /// Counts.
+    /// Counts, of two topics that it may meet in any order.
     tally: "tally", "wallet",
-    in { Paid(Paid) <- [PAID] }
+    in { Paid(Paid) <- [PAID], Credit(Credit) <- [CREDITS] }
     out {}
 }
 
@@ -123,21 +126,45 @@ impl Processor for Wallet {
 
 pub struct Tally;
 
+/// How many facts of each topic a wallet had, and numbers that only they make, each in its topic's order.
+type Tallied = [(u64, u64); 2];
+
+/// The last facts of a wallet from each topic: each is written once, and goes once.
+static LAST: [Collection<u64, EventId>; 2] = [Collection::new(1), Collection::new(2)];
+/// How many there are.
+const KEPT: u64 = 3;
+
 impl Processor for Tally {
     type Ports = tally::Ports;
-    type Head = u64;
+    type Head = Tallied;
     type Timer = ();
+    const LASTING: &'static [Family] = &[LAST[0].family(), LAST[1].family()];
 
     fn step(
         &self,
-        _: &Cx<'_>,
+        cx: &Cx<'_>,
         _: &str,
-        state: &mut State<'_, u64>,
-        _: Event<tally::In<'_>, ()>,
+        state: &mut State<'_, Tallied>,
+        event: Event<tally::In<'_>, ()>,
     ) -> Effects<tally::Out, ()> {
-        *state.head.get_or_insert_default() += 1;
+        let topic = match event {
+            Event::Input(tally::In::Paid(_)) => 0,
+            _ => 1,
+        };
+        let (count, mixed) = &mut state.head.get_or_insert_default()[topic];
+        (*count, *mixed) = (*count + 1, mix(*mixed, cx.id));
+        let at = *count;
+        state.put(&LAST[topic], &at, &cx.id);
+        if let Some(gone) = at.checked_sub(KEPT) {
+            state.delete(&LAST[topic], &gone);
+        }
         Effects::none()
     }
+}
+
+/// A number that only these facts make, in this order.
+pub fn mix(before: u64, fact: EventId) -> u64 {
+    before.wrapping_mul(1_000_003).wrapping_add(u64::from(fact.0[0]) + 1)
 }
 
 struct OneSchema;
@@ -194,7 +221,7 @@ pub fn balances(store: &dyn Store) -> Vec<(String, i64)> {
 }
 
 pub fn counted(store: &dyn Store) -> u64 {
-    Reader::new(store).heads::<u64>(Page::all()).iter().map(|(_, count)| count).sum()
+    Reader::new(store).heads::<Tallied>(Page::all()).iter().map(|(_, [(paid, _), _])| paid).sum()
 }
 
 /// The command that a record of [`PAID`] answers.

@@ -96,8 +96,10 @@ impl World {
             self.append(record.target.name(), record.partition, Logged { offset: 0, key, value, headers });
         }
         for task in &commit.tasks {
-            let entry = Logged { value: Some(task.journal.encode()), ..Logged::default() };
-            self.append(&task.node.journal(), task.partition, entry);
+            if let Some(journal) = &task.journal {
+                let entry = Logged { value: Some(journal.encode()), ..Logged::default() };
+                self.append(&task.node.journal(), task.partition, entry);
+            }
             self.stores.entry((task.node.name, task.partition)).or_default().apply(&task.changes);
         }
     }

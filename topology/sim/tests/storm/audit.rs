@@ -1,4 +1,4 @@
-//! A second reader of what is paid, of two topics, whose state tells in which order it met them.
+//! A second reader of what is paid, of two topics, whose state and notes tell in which order it met them.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use tributary_flow::processor::{Cx, Effects, Event, Processor, State};
 use tributary_flow::rows::Family;
 use tributary_flow::{Collection, EventId, Page, ProcessorTask, Reader, Store, Task, node};
 
-use super::toy::{CREDITS, Credit, PAID, Paid, setup};
+use super::toy::{CREDITS, Credit, NOTES, PAID, Paid, mix, setup};
 
 node! {
     /// Watches.
     audit: "audit", "wallet",
     in { Paid(Paid) <- [PAID], Credit(Credit) <- [CREDITS] }
-    out {}
+    out { Note(Paid) -> NOTES }
 }
 
 /// How many facts a wallet had, and a number that only they make, in this order.
@@ -20,7 +20,7 @@ type Watched = (u64, u64);
 
 /// The last facts of a wallet: each is written once, and goes once.
 const LAST: Collection<u64, EventId> = Collection::new(1);
-/// How many there are.
+/// How many there are, and every how many it notes what they made.
 const KEPT: u64 = 3;
 
 struct Audit;
@@ -34,19 +34,22 @@ impl Processor for Audit {
     fn step(
         &self,
         cx: &Cx<'_>,
-        _: &str,
+        key: &str,
         state: &mut State<'_, Watched>,
         _: Event<audit::In<'_>, ()>,
     ) -> Effects<audit::Out, ()> {
+        let mut effects = Effects::none();
         let (count, mixed) = state.head.get_or_insert_default();
-        let id = u64::from(cx.id.0[0]) + 1;
-        (*count, *mixed) = (*count + 1, mixed.wrapping_mul(1_000_003).wrapping_add(id));
+        (*count, *mixed) = (*count + 1, mix(*mixed, cx.id));
         let at = *count;
+        if at.is_multiple_of(KEPT) {
+            effects.emit(Paid { from: key.to_owned(), amount: *mixed });
+        }
         state.put(&LAST, &at, &cx.id);
         if let Some(gone) = at.checked_sub(KEPT) {
             state.delete(&LAST, &gone);
         }
-        Effects::none()
+        effects
     }
 }
 

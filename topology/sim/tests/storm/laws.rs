@@ -1,15 +1,16 @@
 //! The laws of the toy graph, each by its name.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_flow::log::{Log, LogError, Logged, visit};
-use tributary_flow::{DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, reader, replay, time};
-use tributary_sim::{SimOptions, Simulation, TaskAt};
+use tributary_flow::{DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, Store, TopicRef, reader, replay, time};
+use tributary_sim::{LOG, SimOptions, Simulation, TaskAt};
 use tributary_slot::take_in;
 
 use super::scenes;
 use super::workload::{LETTERS, MISSED, ORDERED, PARTITIONS, TIMERS, has_absence, has_timers, tasks};
-use super::{Played, audit, end, torn, toy};
+use super::{Met, Played, audit, end, torn, toy};
 
 /// Whether a law holds, and what breaks it.
 type Law = fn(&Played) -> Result<(), String>;
@@ -29,6 +30,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("a torn transaction is noticed", torn::a_torn_transaction_is_noticed),
     ("replay", |played| replays(&played.simulation)),
     ("stores follow the changelog", stores_follow),
+    ("views follow their inputs", views_follow),
     ("queries see what is committed", seen_is_committed),
 ];
 
@@ -157,7 +159,7 @@ fn ids_follow_from_causes(played: &Played) -> Result<(), String> {
 
 /// A task's epochs are counted, and its clock never goes back.
 fn clocks_go_on(played: &Played) -> Result<(), String> {
-    for node in tasks(0, PARTITIONS, true).iter().map(|task| task.node()) {
+    for node in tasks(0, PARTITIONS, true).iter().map(|task| task.node()).filter(|node| !node.is_view()) {
         let mut last = BTreeMap::new();
         for (partition, record) in records(&played.simulation, &node.journal()) {
             let entry = record.value.as_deref().and_then(|value| JournalEntry::decode(value, node));
@@ -174,7 +176,8 @@ fn clocks_go_on(played: &Played) -> Result<(), String> {
 /// What is written: topic, partition, key, value.
 type Written = (String, u32, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// Every store is what its journal makes of its inputs, row for row, and what that makes are the facts of the log.
+/// Every store is what its journal makes of its inputs, row for row, and what that makes are the facts of the log. A view's is what
+/// its inputs make of it in any order.
 pub fn replays(simulation: &Simulation) -> Result<(), String> {
     let partitions = simulation.log().partitions();
     let mut made: BTreeMap<Written, i64> = BTreeMap::new();
@@ -195,7 +198,7 @@ pub fn replays(simulation: &Simulation) -> Result<(), String> {
             law(reader::digest(store) == reader::digest(&replayed), || format!("{node}[{partition}] differs"))?;
         }
     }
-    for topic in [toy::CREDITS.name, toy::PAID.name, DEAD_LETTERS] {
+    for topic in [toy::CREDITS.name, toy::PAID.name, toy::NOTES.name, DEAD_LETTERS] {
         for (partition, record) in records(simulation, topic) {
             *made.entry((topic.to_owned(), partition, record.key, record.value)).or_default() -= 1;
         }
@@ -227,7 +230,7 @@ fn changelog(simulation: &Simulation, (node, partition): TaskAt) -> (Vec<Change>
 fn stores_follow(played: &Played) -> Result<(), String> {
     let simulation = &played.simulation;
     let mut folds = BTreeMap::new();
-    for (at, store) in simulation.stores() {
+    for (at, store) in simulation.stores().filter(|(at, _)| !is_view(at.0)) {
         let (node, partition) = at;
         let (changes, lineage, fold) = folds.entry(at).or_insert_with(|| {
             let (changes, lineage) = changelog(simulation, at);
@@ -251,13 +254,63 @@ fn stores_follow(played: &Played) -> Result<(), String> {
     Ok(())
 }
 
-/// Whatever queries met was a committed epoch, whole.
+fn is_view(node: &str) -> bool {
+    tasks(0, PARTITIONS, true).iter().any(|task| task.node().name == node && task.node().is_view())
+}
+
+/// What a view is that has read its inputs up to these offsets.
+fn rebuilt(simulation: &Simulation, (node, partition): TaskAt, at: &[u64]) -> Result<[u8; 32], String> {
+    let all = tasks(partition, PARTITIONS, true);
+    let mut task = all.into_iter().find(|task| task.node().name == node).ok_or("no such view")?;
+    let inputs = task.node().inputs;
+    let up_to = |topic: TopicRef| inputs.iter().zip(at).find(|(input, _)| **input == topic).map_or(0, |(_, at)| *at);
+    let mut rebuilt = replay::Rebuilt::default();
+    rebuilt.advance(task.as_mut(), simulation.log(), &up_to).map_err(|error| error.to_string())?;
+    Ok(reader::digest(&rebuilt.store))
+}
+
+/// Every store of a view, also those that are kept ready for others, is what its inputs make of it up to where it has read them.
+fn views_follow(played: &Played) -> Result<(), String> {
+    let simulation = &played.simulation;
+    for (at, store) in simulation.stores().filter(|(at, _)| is_view(at.0)) {
+        let (node, partition) = at;
+        let Some(row) = store.row() else { continue };
+        let read = positions(node, store);
+        let end = |topic: &str| simulation.log().written(topic, partition).unwrap_or(0);
+        let within = read.iter().all(|(topic, position)| *position <= end(topic));
+        if !within || row.partitions != PARTITIONS || row.lineage != LOG {
+            continue; // It is of another log, or says that it is ahead of this one: that is found out.
+        }
+        let read: Vec<u64> = read.into_iter().map(|(_, position)| position).collect();
+        let same = rebuilt(simulation, at, &read)? == reader::digest(store);
+        law(same, || format!("{node}[{partition}] at {read:?}"))?;
+    }
+    Ok(())
+}
+
+/// How far a view has read each of its inputs.
+pub fn positions(node: &str, store: &dyn Store) -> Vec<(&'static str, u64)> {
+    let all = tasks(0, PARTITIONS, true);
+    let node = all.iter().map(|task| task.node()).find(|known| known.name == node && known.is_view());
+    let inputs = node.map_or(&[][..], |node| node.inputs).iter();
+    inputs.map(|topic| (topic.name, Reader::new(store).told_position(topic.name))).collect()
+}
+
+/// Whatever queries met of a view is what its inputs make of it, and of any other a committed epoch, whole.
 fn seen_is_committed(played: &Played) -> Result<(), String> {
+    let mut views: BTreeMap<(TaskAt, &[u64]), [u8; 32]> = BTreeMap::new();
+    for Met { at, read, digest, .. } in played.met.iter().filter(|met| is_view(met.at.0)) {
+        let known = match views.entry((*at, read)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(rebuilt(&played.simulation, *at, read)?),
+        };
+        law(known == *digest, || format!("{at:?} having read {read:?}"))?;
+    }
     if played.compacted {
         return Ok(());
     }
     let mut epochs: BTreeMap<TaskAt, BTreeMap<u64, [u8; 32]>> = BTreeMap::new();
-    for (at, epoch, digest) in &played.met {
+    for Met { at, epoch, digest, .. } in played.met.iter().filter(|met| !is_view(met.at.0)) {
         let known = epochs.entry(*at).or_insert_with(|| {
             let mut store = MemoryStore::default();
             let mut epochs = BTreeMap::from([(0, reader::digest(&store))]);

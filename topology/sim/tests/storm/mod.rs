@@ -38,11 +38,22 @@ impl From<SimError> for Broken {
     }
 }
 
+/// A store as queries met it.
+pub struct Met {
+    pub at: TaskAt,
+    /// Its epoch; a view has none.
+    pub epoch: u64,
+    /// How far a view had read its inputs.
+    pub read: Vec<u64>,
+    /// Of all of it.
+    pub digest: [u8; 32],
+}
+
 /// A storm that is over.
 pub struct Played {
     pub simulation: Simulation,
-    /// Stores as queries met them under way: the task, its epoch, and a digest of all of it.
-    pub met: Vec<(TaskAt, u64, [u8; 32])>,
+    /// Stores as queries met them under way.
+    pub met: Vec<Met>,
     /// Whether the changelogs were compacted, and do not tell what stores once were.
     pub compacted: bool,
 }

@@ -86,7 +86,8 @@ struct Half {
 }
 
 fn halves(torn: &Torn) -> impl Iterator<Item = Half> {
-    let nodes: Vec<&'static Node> = tasks(0, 3, true).iter().map(|task| task.node()).collect();
+    let nodes = tasks(0, 3, true).into_iter().map(|task| task.node()).filter(|node| !node.is_view());
+    let nodes: Vec<&'static Node> = nodes.collect();
     let all = nodes.into_iter().flat_map(|node| (0..3).map(move |partition| (node, partition)));
     all.filter_map(|(node, partition)| {
         let (changelog, journal) = ((node.changelog(), partition), (node.journal(), partition));

@@ -5,12 +5,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use tributary_flow::time::{DAY, SECOND};
-use tributary_flow::{Task, Timestamp, partition_of, reader};
+use tributary_flow::{Reader, Task, Timestamp, partition_of, reader};
 use tributary_sim::{Fault, SimOptions, Simulation};
 
 use super::audit;
+use super::laws::positions;
 use super::toy::{self, ORDERS};
-use super::{Broken, Played};
+use super::{Broken, Met, Played};
 
 /// Partitions of every topic.
 pub const PARTITIONS: u32 = 3;
@@ -183,11 +184,10 @@ impl Stage {
     /// Looks at what queries could read.
     fn look(&mut self) {
         let Played { simulation, met, .. } = &mut self.played;
-        met.extend(
-            simulation
-                .readable()
-                .map(|(at, store)| (at, tributary_flow::Reader::new(store).epoch(), reader::digest(store))),
-        );
+        met.extend(simulation.readable().map(|(at, store)| {
+            let read = positions(at.0, store).into_iter().map(|(_, position)| position).collect();
+            Met { at, epoch: Reader::new(store).epoch(), read, digest: reader::digest(store) }
+        }));
     }
 
     fn calm(&mut self) -> Result<(), Broken> {

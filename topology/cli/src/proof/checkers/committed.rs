@@ -3,14 +3,15 @@
 //! changelog, since the end of a transaction is seen partition by partition; then its digest is kept until the changelog
 //! has come as far.
 //!
-//! Where a commit is one write and there is no changelog, nothing is compared here.
+//! Where a commit is one write and there is no changelog, nothing is compared here; of views, which have none, `views` says
+//! what they may be.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use anyhow::Result;
 use tributary_flow::{Log, Logged, MemoryStore, Node, Reader, Store, reader};
-use tributary_graph::NODES;
+use tributary_graph::writers;
 use tributary_slot::{LINEAGE, row_of, take_in};
 
 use super::{Checker, Found, Seen};
@@ -181,19 +182,20 @@ impl Checker for Committed {
     }
 
     fn look(&mut self, seen: &Seen<'_>, draw: &mut Draw, found: &mut Found) -> Result<()> {
-        for node in NODES {
+        for node in writers() {
             for partition in 0..seen.log.partitions() {
                 let shadow = self.0.entry((node.name, partition)).or_default();
                 shadow.read_ahead(seen.log, (&node.changelog(), partition))?;
             }
         }
-        let node = NODES[draw.below(NODES.len() as u64) as usize];
+        let nodes: Vec<_> = writers().collect();
+        let node = nodes[draw.below(nodes.len() as u64) as usize];
         let partition = draw.below(u64::from(seen.log.partitions())) as u32;
         self.compare(seen, (node, partition), Some(draw), found)
     }
 
     fn rest(&mut self, seen: &Seen<'_>, found: &mut Found) -> Result<()> {
-        for node in NODES {
+        for node in writers() {
             for partition in 0..seen.log.partitions() {
                 self.compare(seen, (node, partition), None, found)?;
             }

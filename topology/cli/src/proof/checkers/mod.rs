@@ -20,6 +20,7 @@ mod replayed;
 mod standing;
 mod tail;
 mod velocity;
+mod views;
 mod waits;
 
 use std::collections::{BTreeMap, HashMap};
@@ -50,6 +51,7 @@ pub use replayed::Replayed;
 pub use standing::Standing;
 pub use tail::{Body, Tail, Told};
 pub use velocity::Velocity;
+pub use views::Views;
 pub use waits::Waits;
 
 /// What can be seen of a system from outside.
@@ -126,6 +128,7 @@ pub fn all(partitions: u32) -> Vec<Box<dyn Checker>> {
         Box::new(Outcomes::default()),
         Box::new(ReadYourWrites::new(partitions)),
         Box::new(Committed::default()),
+        Box::new(Views::default()),
         Box::new(Recount::default()),
         Box::new(Replayed),
         Box::new(Laws),

@@ -102,8 +102,11 @@ impl Write {
     fn missing(&self, reader: Reader<'_>, view: &str) -> Option<String> {
         match self {
             Write::Outcome(told) => {
-                let outcomes: &Outcomes =
-                    if view == account_view::NODE.name { &account::OUTCOMES } else { &transaction::OUTCOMES };
+                let outcomes: &Outcomes = match &told.body {
+                    Body::Account(_) => &account::OUTCOMES,
+                    Body::Party(_) => &account::PARTY_OUTCOMES,
+                    _ => &transaction::OUTCOMES,
+                };
                 let id = told.header.answers.clone().unwrap_or_default();
                 let row = reader.row(&told.key, outcomes, &(id.clone(), told.header.causation));
                 let place = Place { topic: told.topic.to_owned(), partition: told.partition, offset: told.offset };

@@ -1,9 +1,9 @@
-//! Replay, byte for byte: every task recomputes from its journal what it wrote, each epoch as the build that decided it, and
-//! ends in the state that it has.
+//! Replay, byte for byte: every task that writes recomputes from its journal what it wrote, each epoch as the build that decided
+//! it, and ends in the state that it has.
 
 use anyhow::Result;
 use tributary_flow::reader;
-use tributary_graph::NODES;
+use tributary_graph::writers;
 
 use super::{Checker, Found, Seen};
 use crate::proof::versions::Builds;
@@ -20,7 +20,7 @@ impl Checker for Replayed {
     fn rest(&mut self, seen: &Seen<'_>, found: &mut Found) -> Result<()> {
         let builds = Builds::new(seen.log.partitions(), seen.registry.clone());
         let make = |node, partition, build: &str| builds.task(node, partition, build);
-        for node in NODES {
+        for node in writers() {
             let report = replay_builds(seen.log, node, &make, seen.registry.clone(), Span::ALL, true)?;
             for place in &report.missing {
                 found.wrong(format!("{}: recomputed and not found: {place}", node.name));
