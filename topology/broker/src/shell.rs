@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io::Read as _;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as Polled, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tributary_flow::platform::TaskStatus;
 use tributary_flow::store::StoreFailure;
 use tributary_flow::{Node, Timestamp};
@@ -52,6 +53,11 @@ pub(crate) struct Shell {
     /// Of changelogs, as long as any are read.
     reader: RefCell<Option<Consumer>>,
     producer: RefCell<Option<Producer>>,
+    /// Changes to stores that are written, for their memory.
+    spare: RefCell<Batches>,
+    /// Where an epoch is computed while the one before it is made durable: a thread that stays, for what one epoch has allocated
+    /// is given to the next.
+    ahead: ThreadPool,
     coordinator: Coordinator,
     begun: Instant,
     /// What takes long enough to be worth telling.
@@ -69,6 +75,9 @@ impl Shell {
         let consumer = RefCell::new(Consumer::new(&options.consumer())?);
         let coordinator = Coordinator::new(&options)?;
         let (reader, producer, step) = (RefCell::default(), RefCell::default(), Cell::default());
+        let ahead = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "tributary-ahead".into()).build();
+        let none = |error: ThreadPoolBuildError| Failed { text: format!("no thread: {error}"), fault: Fault::Other };
+        let (spare, ahead) = (RefCell::default(), ahead.map_err(none)?);
         Ok(Shell {
             options,
             log,
@@ -78,6 +87,8 @@ impl Shell {
             consumer,
             reader,
             producer,
+            spare,
+            ahead,
             coordinator,
             begun: Instant::now(),
             step,
@@ -308,20 +319,26 @@ impl World for Shell {
     }
 
     async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, commit: impl Future<Output = C>) -> (T, C) {
-        std::thread::scope(|scope| {
-            let working = std::thread::Builder::new().name("tributary-ahead".into()).spawn_scoped(scope, work);
-            let working = working.expect("invariant: a thread can be had");
-            let committed = at_once(commit);
-            (working.join().unwrap_or_else(|panic| resume_unwind(panic)), committed)
-        })
+        let mut worked = None;
+        let committed = self.ahead.in_place_scope(|scope| {
+            scope.spawn(|_| worked = Some(work()));
+            at_once(commit)
+        });
+        (worked.expect("invariant: a scope ends with what it has spawned"), committed)
     }
 
     fn forget_producer(&self) {
         self.producer.take();
     }
 
-    async fn store(&self, batch: Batches) -> Result<(), String> {
-        self.stores.write(batch).map_err(|error| error.to_string())
+    fn batch(&self) -> Batches {
+        self.spare.take()
+    }
+
+    async fn store(&self, mut batch: Batches) -> Result<(), String> {
+        let written = self.stores.write(&mut batch);
+        self.spare.replace(batch);
+        written.map_err(|error| error.to_string())
     }
 
     fn own(&self, tasks: BTreeSet<TaskAt>) {

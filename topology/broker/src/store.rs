@@ -21,6 +21,8 @@ use crate::StartError;
 const DRIVER: u32 = u32::MAX;
 /// What a row has in a batch beside its key and value, in bytes: a tag and two lengths.
 const FRAMING: usize = 5;
+/// How much memory of a node's changes is kept for the next ones, in bytes.
+const SPARE: usize = 32 << 20;
 
 /// The stores of every task that this process may own.
 #[derive(Default)]
@@ -61,11 +63,11 @@ impl NodeStores {
         self.0.get(&(node, partition))
     }
 
-    /// Writes batches, one per node.
-    pub fn write(&self, batches: Batches) -> Result<(), rocksdb::Error> {
-        for (node, changes) in batches.nodes {
-            if let Some(store) = self.0.get(&(node, 0)) {
-                store.db.write(changes.batch())?;
+    /// Writes batches, one per node, and empties them.
+    pub fn write(&self, batches: &mut Batches) -> Result<(), rocksdb::Error> {
+        for (node, changes) in &mut batches.nodes {
+            if let Some(store) = self.0.get(&(*node, 0)) {
+                changes.write(&store.db)?;
             }
         }
         Ok(())
@@ -109,7 +111,8 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     options
 }
 
-/// Changes to several stores, by node.
+/// Changes to several stores, by node. Their memory is used again: an epoch's are megabytes, and each page of them that is new
+/// must be asked of the system.
 #[derive(Default)]
 pub(crate) struct Batches {
     nodes: Vec<(&'static str, NodeChanges)>,
@@ -167,12 +170,15 @@ impl NodeChanges {
 
     /// In order of key, and of each the last: the table in memory finds the place of a row that lies behind the one before in a
     /// fraction of the steps, and a restore comes in the order of a log.
-    fn batch(mut self) -> WriteBatch {
-        let NodeChanges { wiped, bytes, rows } = &mut self;
+    fn write(&mut self, db: &DB) -> Result<(), rocksdb::Error> {
+        let NodeChanges { wiped, bytes, rows } = self;
+        if wiped.is_empty() && rows.is_empty() {
+            return Ok(());
+        }
         let key = |(begin, middle, _): &(usize, usize, Option<usize>)| &bytes[*begin..*middle];
         rows.sort_by(|a, b| key(a).cmp(key(b)));
         let mut batch = WriteBatch::with_capacity_bytes(bytes.len() + rows.len() * FRAMING);
-        for partition in wiped {
+        for partition in wiped.iter() {
             batch.delete_range(prefixed(*partition, &[]), prefixed(*partition + 1, &[]));
         }
         for (row, next) in rows.iter().zip(rows.iter().skip(1).map(Some).chain([None])) {
@@ -184,7 +190,14 @@ impl NodeChanges {
                 None => batch.delete(key(row)),
             }
         }
-        batch
+        let written = db.write(batch);
+        wiped.clear();
+        bytes.clear();
+        rows.clear();
+        if bytes.capacity() > SPARE {
+            *self = NodeChanges::default();
+        }
+        written
     }
 }
 

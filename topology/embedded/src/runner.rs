@@ -6,12 +6,12 @@
 //! A commit that fails stops the thread: what is on the disk is then unknown, and only a restart knows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tributary_flow::engine::Stores;
 use tributary_flow::log::LogError;
 use tributary_flow::platform::TaskStatus;
@@ -61,6 +61,8 @@ pub(crate) struct Runner {
     /// What must be read before timers fire: an outage must not fail what the log has answered already.
     unread: Vec<(TopicPartition, u64)>,
     closed: bool,
+    /// Where an epoch is made durable while the next one is computed.
+    writer: Arc<ThreadPool>,
 }
 
 impl Runner {
@@ -83,7 +85,9 @@ impl Runner {
         }
         shared.publish(status(&engine));
         let (clock, max_batch) = (Arc::clone(&options.clock), options.max_batch.max(1));
-        Ok(Runner { shared, engine, inbox, clock, max_batch, ends, unread, closed: false })
+        let writer = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "tributary-write".into()).build();
+        let writer = Arc::new(writer.map_err(|error| LogError(format!("no thread: {error}")))?);
+        Ok(Runner { shared, engine, inbox, clock, max_batch, ends, unread, closed: false, writer })
     }
 
     /// Runs until closed.
@@ -182,13 +186,15 @@ impl Runner {
         let (shared, mut inputs) = (Arc::clone(&self.shared), Vec::new());
         let (blocks, answers) = self.append_commands(commands, &Partitions::new(), &mut inputs);
         let Made { commit, rest } = before;
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("tributary-write".to_owned());
-            let writing = thread.spawn_scoped(scope, || rest.write(&commit, &shared))?;
-            let made = self.compute(&InFlight::new(stores, &commit), &inputs, blocks, answers);
-            writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-            made
-        })
+        let mut written = None;
+        // A field's borrow and not the runner's: what is spawned must not see it.
+        let writer = Arc::clone(&self.writer);
+        let made = writer.in_place_scope(|scope| {
+            scope.spawn(|_| written = Some(rest.write(&commit, &shared)));
+            self.compute(&InFlight::new(stores, &commit), &inputs, blocks, answers)
+        });
+        written.expect("invariant: a scope ends with what it has spawned")?;
+        made
     }
 
     /// Runs the inputs with all that follows.

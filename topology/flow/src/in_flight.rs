@@ -2,7 +2,10 @@
 //! made durable. What that one changed is read here and nowhere else, until it is in the stores; and if it does not come about, what
 //! was computed on it is dropped with it.
 
+use core::hash::BuildHasher as _;
 use std::borrow::Cow;
+
+use foldhash::fast::FixedState;
 
 use crate::store::{Store, Visit, merge};
 use crate::{Changes, Commit, Node, Stores};
@@ -16,13 +19,44 @@ pub struct InFlight<'a> {
 struct Changed<'a> {
     base: &'a dyn Store,
     changes: &'a Changes,
+    filter: Filter,
+}
+
+/// Which keys are certainly not among some: most rows that are asked for are new, and a step of a search through thousands of keys
+/// is a miss of the processor's cache. A bit in sixteen is set for each, so that one in so many is looked for in vain.
+struct Filter {
+    bits: Vec<u64>,
+    hasher: FixedState,
+}
+
+impl Filter {
+    fn of(changes: &Changes) -> Self {
+        let words = (changes.iter().len() / 4).next_power_of_two();
+        let mut filter = Filter { bits: vec![0; words], hasher: FixedState::default() };
+        for (key, _) in changes {
+            let (word, bit) = filter.place(key);
+            filter.bits[word] |= bit;
+        }
+        filter
+    }
+
+    fn place(&self, key: &[u8]) -> (usize, u64) {
+        let hash = self.hasher.hash_one(key);
+        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
+    }
+
+    fn may_have(&self, key: &[u8]) -> bool {
+        let (word, bit) = self.place(key);
+        self.bits[word] & bit != 0
+    }
 }
 
 impl<'a> InFlight<'a> {
     /// `base` as it will be after `commit`, parts of which it may hold already.
     pub fn new(base: &'a dyn Stores, commit: &'a Commit) -> Self {
         let changed = commit.tasks.iter().map(|task| {
-            let changed = Changed { base: base.store(task.node, task.partition), changes: &task.changes };
+            let (base, changes) = (base.store(task.node, task.partition), &task.changes);
+            let changed = Changed { base, changes, filter: Filter::of(changes) };
             (task.node, task.partition, changed)
         });
         InFlight { base, changed: changed.collect() }
@@ -38,7 +72,8 @@ impl Stores for InFlight<'_> {
 
 impl Store for Changed<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.changes.get(key).map_or_else(|| self.base.get(key), |value| value.map(<[u8]>::to_vec))
+        let changed = if self.filter.may_have(key) { self.changes.get(key) } else { None };
+        changed.map_or_else(|| self.base.get(key), |value| value.map(<[u8]>::to_vec))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
@@ -78,7 +113,7 @@ mod tests {
         for done in 0..=all.len() {
             let mut base = before.clone();
             base.apply(&all[..done].iter().cloned().collect());
-            let changed = Changed { base: &base, changes: &changes };
+            let changed = Changed { base: &base, changes: &changes, filter: Filter::of(&changes) };
             for key in ["a", "b", "c", "d", "e", "f"].map(str::as_bytes) {
                 assert_eq!(changed.get(key), after.get(key), "{key:?}");
                 for (reverse, to) in [(false, b"z"), (true, b"e"), (false, b"b")] {

@@ -296,6 +296,10 @@ impl World for Around {
         self.local.in_epoch.set(false);
     }
 
+    fn batch(&self) -> Changes {
+        Changes::default()
+    }
+
     async fn store(&self, batch: Changes) -> Result<(), String> {
         for (node, written) in batch.by_node() {
             self.wait(Wish::Turn).await;

@@ -235,7 +235,7 @@ impl<W: World> Slot<W> {
     async fn follow(&mut self, attempt: &Attempt<'_>) -> Result<(), Trouble> {
         let view_row = self.view_row();
         let Some(owned) = &mut self.owned else { return Ok(()) };
-        let mut batch = W::Batch::default();
+        let mut batch = self.world.batch();
         for task in &attempt.made.commit.tasks {
             let at = (task.node.name, task.partition);
             if task.node.is_view() {
@@ -268,7 +268,7 @@ impl<W: World> Slot<W> {
             return self.let_go();
         }
         let Some(owned) = &mut self.owned else { return };
-        let mut batch = W::Batch::default();
+        let mut batch = self.world.batch();
         for ((node, partition), row) in owned.rows.iter_mut().filter(|(at, _)| writers.contains(at)) {
             let end = bounds.get(&(self.topics[node].changelog.clone(), *partition)).map_or(0, |bound| bound.end);
             (row.changelog, row.advanced) = (row.changelog.max(end), self.world.wall());

@@ -128,7 +128,7 @@ impl<W: World> Slot<W> {
                  the one of a process that had the task, or bring the topic back"
             ))));
         }
-        let mut batch = W::Batch::default();
+        let mut batch = self.world.batch();
         batch.wipe(at);
         self.write(batch).await?;
         Ok(self.empty(changelog))
@@ -219,7 +219,7 @@ impl<W: World> Slot<W> {
         let (mut foreign, mut cut, mut failed, mut broken) = (None, None, None, None);
         let named = open.iter_mut().map(|(at, open)| (self.topics[at.0].changelog.as_str(), *at, open));
         let mut changelogs = Changelogs { all: named.collect(), last: 0 };
-        let (mut batch, mut seats) = (W::Batch::default(), HashMap::new());
+        let (mut batch, mut seats) = (self.world.batch(), HashMap::new());
         let mut meet = |met: Met<'_>| match met {
             Met::Record { topic, partition, offset, key, value } => {
                 let Some((at, task)) = changelogs.find(topic, partition) else {

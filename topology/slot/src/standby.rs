@@ -112,7 +112,7 @@ impl<W: World> Slot<W> {
     /// A store that is at the end of its changelog is not old, however long nothing has come.
     async fn keep_young(&self, standby: &mut Standby) -> Result<(), Trouble> {
         let now = self.world.wall();
-        let mut batch = W::Batch::default();
+        let mut batch = self.world.batch();
         let mut any = false;
         for (at, Open { row, .. }) in &mut standby.open {
             let end = self.world.known_end(&self.topics[at.0].changelog, at.1);

@@ -76,7 +76,7 @@ impl<W: World> Slot<W> {
                 }
                 tracing::warn!(node = node.name, partition, "the store is of another log, and is made again");
             }
-            let mut batch = W::Batch::default();
+            let mut batch = self.world.batch();
             batch.wipe(at);
             self.write(batch).await?;
             rows.insert(at, new);

@@ -157,7 +157,7 @@ impl Outgoing<'_> {
 }
 
 /// Changes to stores, which are taken in one per node.
-pub trait Batch: Default {
+pub trait Batch {
     /// A row of a task's state; without a value it is deleted.
     fn put(&mut self, at: TaskAt, key: &[u8], value: Option<&[u8]>);
     /// What the store knows of its past.
@@ -254,6 +254,8 @@ pub trait World {
     /// Has no producer any more; what it had open stays open until another is initialised, or the coordinator ends it.
     fn forget_producer(&self);
 
+    /// No changes yet.
+    fn batch(&self) -> Self::Batch;
     /// Writes to the stores: all of a node's changes or none of them.
     async fn store(&self, batch: Self::Batch) -> Result<(), String>;
 
