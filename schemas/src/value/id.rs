@@ -1,7 +1,9 @@
-//! Ids that clients choose: of accounts and of transactions.
+//! Ids that clients choose: of accounts and of transactions. A payment copies them dozens of times; up to 24 bytes they lie where they
+//! are held, and no memory is asked for.
 
 use std::{borrow::Borrow, fmt, marker::PhantomData, str::FromStr};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tributary_flow::DecodeError;
 
@@ -79,7 +81,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $noun:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(CompactString);
 
         impl $name {
             /// The id as text.
@@ -94,7 +96,7 @@ macro_rules! id {
             /// Says what an id looks like.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 if Self::is_valid(text) {
-                    return Ok($name(text.to_owned()));
+                    return Ok($name(text.into()));
                 }
                 Err(Invalid(format!("{text:?} is no {}: {}", $noun, Self::SHAPE)))
             }
@@ -118,7 +120,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.into()
             }
         }
 

@@ -278,12 +278,12 @@ impl<P: Processor> ProcessorTask<P> {
                 if rows.get(&at).is_some() {
                     return Known::Answered;
                 }
-                rows.put(at, remember);
+                rows.put(&at, remember);
                 self.counters.conflicts += 1;
                 Known::Refused(Refusal::Conflict { first_seen: seen.at })
             }
             None => {
-                rows.put(at, remember);
+                rows.put(&at, remember);
                 let oldest = now.plus(-COMMAND_MEMORY);
                 if identity == Identity::Command && command.time < oldest {
                     return Known::Refused(Refusal::Stale { time: command.time, oldest });

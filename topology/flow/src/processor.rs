@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{self, Collection, Family, Index, Ordered, Scratch};
+use crate::rows::{Collection, Family, Index, Ordered, Scratch};
 use crate::store::Overlaid;
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, InMemory, Node, Timestamp, TopicRef};
 
@@ -174,7 +174,7 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
         collection: &Collection<K, V>,
         at: &K,
     ) -> Option<V> {
-        self.rows.read(rows::join(rows::collection(self.key, collection), at))
+        self.scratch.row(self.key, collection, at, |row| self.rows.read(row))
     }
 
     /// Rows in order.
@@ -189,28 +189,30 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 
     /// Writes a row.
     pub fn put<K: Ordered, V: Serialize>(&mut self, collection: &Collection<K, V>, at: &K, value: &V) {
-        self.rows.put(rows::join(rows::collection(self.key, collection), at), self.scratch.bytes(value));
+        let value = self.scratch.bytes(value);
+        self.scratch.row(self.key, collection, at, |row| self.rows.put(row, value));
     }
 
     /// Writes a row that the next steps of the key are likely to read again, or to delete: as long as the epoch lasts it is
     /// kept as it is, and only then becomes bytes.
     pub fn keep<K: Ordered, V: Serialize + Any + Send>(&mut self, collection: &Collection<K, V>, at: &K, value: V) {
-        self.rows.keep(rows::join(rows::collection(self.key, collection), at), value);
+        self.scratch.row(self.key, collection, at, |row| self.rows.keep(row, value));
     }
 
     /// Deletes a row, there or not.
     pub fn delete<K: Ordered, V>(&mut self, collection: &Collection<K, V>, at: &K) {
-        self.rows.delete(rows::join(rows::collection(self.key, collection), at));
+        self.scratch.row(self.key, collection, at, |row| self.rows.delete(row));
     }
 
     /// Writes a row of an index.
     pub fn index<K: Ordered, V: Serialize>(&mut self, index: &Index<K, V>, at: &K, value: &V) {
-        self.indexed.put(rows::join(index.prefix(), at), self.scratch.bytes(value));
+        let value = self.scratch.bytes(value);
+        self.scratch.index(index, at, |row| self.indexed.put(row, value));
     }
 
     /// Deletes a row of an index, there or not.
     pub fn unindex<K: Ordered, V>(&mut self, index: &Index<K, V>, at: &K) {
-        self.indexed.delete(rows::join(index.prefix(), at));
+        self.scratch.index(index, at, |row| self.indexed.delete(row));
     }
 }
 

@@ -245,9 +245,13 @@ pub(crate) fn join<K: Ordered>(mut prefix: Vec<u8>, key: &K) -> Vec<u8> {
 /// A tag followed by a key's text.
 pub(crate) fn keyed(tag: u8, key: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(key.len() + 24);
-    out.push(tag);
-    write_text(key, &mut out);
+    write_keyed(tag, key, &mut out);
     out
+}
+
+fn write_keyed(tag: u8, key: &str, out: &mut Vec<u8>) {
+    out.push(tag);
+    write_text(key, out);
 }
 
 /// The key prefix of a key's rows in a collection.
@@ -269,11 +273,40 @@ pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     Scratch::default().bytes(value)
 }
 
-/// Where values become bytes: one buffer for all of a task's, since a new one would grow several times with each.
+/// Where values and keys become bytes: buffers for all of a task's, since a new one would grow several times with each value, and
+/// most keys are only looked for.
 #[derive(Default)]
-pub(crate) struct Scratch(RefCell<Vec<u8>>);
+pub(crate) struct Scratch {
+    values: RefCell<Vec<u8>>,
+    keys: RefCell<Vec<u8>>,
+}
 
 impl Scratch {
+    /// Does something with the key of a row in a collection.
+    pub fn row<K: Ordered, V, R>(
+        &self,
+        key: &str,
+        collection: &Collection<K, V>,
+        at: &K,
+        act: impl FnOnce(&[u8]) -> R,
+    ) -> R {
+        let mut row = self.keys.borrow_mut();
+        row.clear();
+        write_keyed(tag::ROW, key, &mut row);
+        row.push(collection.number);
+        at.write(&mut row);
+        act(&row)
+    }
+
+    /// Does something with the key of a row in an index.
+    pub fn index<K: Ordered, V, R>(&self, index: &Index<K, V>, at: &K, act: impl FnOnce(&[u8]) -> R) -> R {
+        let mut row = self.keys.borrow_mut();
+        row.clear();
+        row.extend_from_slice(&[tag::INDEX, index.0.number]);
+        at.write(&mut row);
+        act(&row)
+    }
+
     /// A value's bytes.
     pub fn bytes<T: Serialize>(&self, value: &T) -> Vec<u8> {
         self.with(value, <[u8]>::to_vec)
@@ -285,7 +318,7 @@ impl Scratch {
     }
 
     fn with<T: Serialize, R>(&self, value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
-        let mut buffer = self.0.borrow_mut();
+        let mut buffer = self.values.borrow_mut();
         buffer.clear();
         let written = postcard::serialize_with_flavor(value, Append(&mut buffer));
         written.expect("invariant: state is plain data, which postcard always takes");

@@ -8,7 +8,6 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -165,46 +164,49 @@ pub(crate) struct Overlaid<'a> {
 }
 
 impl Overlaid<'_> {
-    pub fn put(&self, key: Vec<u8>, value: Vec<u8>) {
+    pub fn put(&self, key: &[u8], value: Vec<u8>) {
         self.write(key, Value::Bytes(value));
     }
 
     /// Writes a value that is likely to be read again, or deleted, before the epoch ends.
-    pub fn keep<V: Serialize + Any + Send>(&self, key: Vec<u8>, value: V) {
+    pub fn keep<V: Serialize + Any + Send>(&self, key: &[u8], value: V) {
         self.write(key, Value::Kept(Box::new(value)));
     }
 
-    fn write(&self, key: Vec<u8>, value: Value) {
-        match self.writes.borrow_mut().0.entry(key) {
-            Entry::Occupied(mut row) => row.get_mut().value = Some(value),
-            Entry::Vacant(row) => drop(row.insert(Written { value: Some(value), new: false })),
+    fn write(&self, key: &[u8], value: Value) {
+        let mut writes = self.writes.borrow_mut();
+        match writes.0.get_mut(key) {
+            Some(row) => row.value = Some(value),
+            None => drop(writes.0.insert(key.to_vec(), Written { value: Some(value), new: false })),
         }
     }
 
     /// The value at `key`, read.
-    pub fn read<V: DeserializeOwned + Clone + Any>(&self, key: Vec<u8>) -> Option<V> {
-        if let Some(written) = self.writes.borrow().0.get(&key) {
+    pub fn read<V: DeserializeOwned + Clone + Any>(&self, key: &[u8]) -> Option<V> {
+        if let Some(written) = self.writes.borrow().0.get(key) {
             return written.value.as_ref().map(Value::read);
         }
-        let value = self.base.get(&key);
+        self.look_up(key).as_deref().map(rows::from_bytes)
+    }
+
+    /// What the store has at a key that was not written, and not looked for before.
+    fn look_up(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let value = self.base.get(key);
         if value.is_none() {
-            self.writes.borrow_mut().0.insert(key, Written { value: None, new: true });
+            self.writes.borrow_mut().0.insert(key.to_vec(), Written { value: None, new: true });
         }
-        value.as_deref().map(rows::from_bytes)
+        value
     }
 
     /// A row that is not committed is only taken back: what comes and goes within an epoch, as most holds and timers do
     /// where hops are fused, leaves nothing in the changelog.
-    pub fn delete(&self, key: Vec<u8>) {
-        match self.writes.borrow_mut().0.entry(key) {
-            Entry::Occupied(mut row) => {
-                let new = row.get().new || self.base.get(row.key()).is_none();
-                row.insert(Written { value: None, new });
-            }
-            Entry::Vacant(row) => {
-                let new = self.base.get(row.key()).is_none();
-                row.insert(Written { value: None, new });
-            }
+    pub fn delete(&self, key: &[u8]) {
+        let mut writes = self.writes.borrow_mut();
+        let row = writes.0.get_mut(key);
+        let new = row.as_ref().is_some_and(|row| row.new) || self.base.get(key).is_none();
+        match row {
+            Some(row) => *row = Written { value: None, new },
+            None => drop(writes.0.insert(key.to_vec(), Written { value: None, new })),
         }
     }
 }
@@ -214,11 +216,7 @@ impl Store for Overlaid<'_> {
         if let Some(written) = self.writes.borrow().0.get(key) {
             return written.value.as_ref().map(|value| value.bytes().into_owned());
         }
-        let value = self.base.get(key);
-        if value.is_none() {
-            self.writes.borrow_mut().0.insert(key.to_vec(), Written { value: None, new: true });
-        }
-        value
+        self.look_up(key)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
@@ -308,8 +306,8 @@ mod tests {
         let changes = changes.map(|(key, value)| (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec())));
         for (key, value) in changes.clone() {
             match value {
-                Some(value) => overlaid.put(key, value),
-                None => overlaid.delete(key),
+                Some(value) => overlaid.put(&key, value),
+                None => overlaid.delete(&key),
             }
         }
         assert_eq!(overlaid.get(b"d"), None);
@@ -337,14 +335,14 @@ mod tests {
         for key in [b"there".as_slice(), b"new", b"sought"] {
             assert_eq!(rows.get(key).is_some(), key == b"there");
             for _ in 0..2 {
-                rows.put(key.to_vec(), b"2".to_vec());
-                rows.delete(key.to_vec());
+                rows.put(key, b"2".to_vec());
+                rows.delete(key);
                 assert_eq!(rows.get(key), None);
             }
         }
-        rows.put(b"unsought".to_vec(), b"2".to_vec());
-        rows.delete(b"unsought".to_vec());
-        rows.delete(b"never".to_vec());
+        rows.put(b"unsought", b"2".to_vec());
+        rows.delete(b"unsought");
+        rows.delete(b"never");
         let changes: Vec<_> = writes.borrow_mut().take(&Scratch::default()).collect();
         assert_eq!(changes, [(b"there".to_vec(), None)], "only what is committed has to be deleted");
     }
@@ -354,11 +352,11 @@ mod tests {
         let (base, writes) = (MemoryStore::default(), RefCell::default());
         let rows = Overlaid { base: &base, writes: &writes };
         let bytes = rows::to_bytes(&(7_u64, "seven".to_owned()));
-        rows.keep(b"b".to_vec(), (7_u64, "seven".to_owned()));
-        rows.keep(b"gone".to_vec(), 1_u8);
-        rows.delete(b"gone".to_vec());
-        assert_eq!(rows.read(b"b".to_vec()), Some((7_u64, "seven".to_owned())));
-        assert_eq!(rows.read(b"b".to_vec()), Some((7_u32, "seven".to_owned())), "of another type, by its bytes");
+        rows.keep(b"b", (7_u64, "seven".to_owned()));
+        rows.keep(b"gone", 1_u8);
+        rows.delete(b"gone");
+        assert_eq!(rows.read(b"b"), Some((7_u64, "seven".to_owned())));
+        assert_eq!(rows.read(b"b"), Some((7_u32, "seven".to_owned())), "of another type, by its bytes");
         assert_eq!(rows.get(b"b"), Some(bytes.clone()));
         assert_eq!(scan(&rows, "a", "c", false, 9), format!("b{}", String::from_utf8_lossy(&bytes)));
         let changes: Vec<_> = writes.borrow_mut().take(&Scratch::default()).collect();
