@@ -10,10 +10,6 @@ use tributary_cli::wiring::Schemas;
 use tributary_flow::{Commit, Engine, Input, partition_of};
 use tributary_tests::memory::{NOW, PARTITIONS, World, beginning, epoch, halted, run};
 
-/// That of the program itself.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Payments that are there before the first is measured.
 const BEFORE: u32 = 2_000;
 

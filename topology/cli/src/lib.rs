@@ -35,6 +35,11 @@ pub mod wiring;
 use config::{Config, Flags};
 use out::say;
 
+/// A step makes many small, short-lived pieces; mimalloc serves them in less time than the system's allocator. It is here, so that
+/// whatever is the program, or measures it, has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Kafka-native payments core: commands in by Kafka or HTTP, read models out by HTTP, topics replayed to recover.
 #[derive(Parser, Debug)]
 #[command(
