@@ -126,8 +126,12 @@ fn an_account_is_what_it_was_last_told_to_be() {
     );
     let head = alice(&bench);
     assert_eq!((head.status, head.blocked), (account::Status::Frozen, true));
-    for (command, event) in [("c1", "AccountOpened"), ("c2", "AccountFrozen"), ("c3", "PartyBlocked")] {
-        let outcomes = of_command(bench.reader(), &account::OUTCOMES, "alice", command);
+    for (of, command, event) in [
+        (&account::OUTCOMES, "c1", "AccountOpened"),
+        (&account::OUTCOMES, "c2", "AccountFrozen"),
+        (&account::PARTY_OUTCOMES, "c3", "PartyBlocked"),
+    ] {
+        let outcomes = of_command(bench.reader(), of, "alice", command);
         assert_eq!(outcomes.iter().map(|(_, outcome)| outcome.event.as_str()).collect::<Vec<_>>(), [event]);
     }
 }

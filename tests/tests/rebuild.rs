@@ -17,34 +17,18 @@ use tributary_tests::history;
 /// Partition, key, value.
 type Row = (u32, Vec<u8>, Vec<u8>);
 
-/// A view's rows, by partition, without the row that counts its epochs: how many it takes to read the log again is chance.
+/// A view's rows, by partition.
 fn rows(source: &Source, node: &'static Node) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for partition in 0..source.log.partitions() {
         source.states.with_state(node, partition, &mut |store| {
             store.scan(&[], &[u8::MAX], false, &mut |key, value| {
-                if key != b"m" {
-                    rows.push((partition, without_arrival(node, key).to_vec(), value.to_vec()));
-                }
+                rows.push((partition, key.to_vec(), value.to_vec()));
                 ControlFlow::Continue(())
             });
         })?;
     }
-    rows.sort();
     Ok(rows)
-}
-
-/// A transaction's history lies in order of arrival, and topics are not ordered among each other: a row of it counts without
-/// its place.
-fn without_arrival<'a>(node: &Node, key: &'a [u8]) -> &'a [u8] {
-    match key {
-        [b'r', key_and_collection @ .., _, _, _, _, _, _, _, _]
-            if node.name == transaction_view::NODE.name && key_and_collection.ends_with(&[0, 0]) =>
-        {
-            &key[..key.len() - 8]
-        }
-        _ => key,
-    }
 }
 
 fn show((partition, key, value): &Row) -> String {

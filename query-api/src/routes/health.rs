@@ -35,9 +35,9 @@ pub(crate) struct TaskAnswer {
     partition: u32,
     /// Since when it does not run, at which record or timer, and why; if it does not.
     halted: Option<String>,
-    /// Whether it does not run yet, for its state is still read from its changelog: a view, while those that write run.
+    /// Whether it cannot be asked yet: a view that is still far behind, while those that write run.
     restoring: bool,
-    /// Records that it has not applied yet; of its changelog, while it is restored.
+    /// Records that it has not applied yet.
     lag: u64,
     /// Records applied since the start.
     inputs: u64,

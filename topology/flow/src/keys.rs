@@ -13,7 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::by_text::ByText;
 use crate::processor::State;
-use crate::rows::{self, Family, Scratch, tag};
+use crate::rows::{self, Family, tag};
+use crate::scratch::Scratch;
 use crate::store::{Change, Changes, Overlaid, Store, Writes};
 use crate::timers::Timers;
 

@@ -34,6 +34,7 @@ pub mod registry;
 pub mod replay;
 pub mod rows;
 mod run;
+mod scratch;
 pub mod store;
 pub mod task;
 pub mod testing;

@@ -47,10 +47,9 @@ pub struct TaskStatus {
     pub partition: u32,
     /// Since when it does not run, at which record or timer, and why; if it does not.
     pub halted: Option<String>,
-    /// Whether it does not run yet, for its state is still read from its changelog.
+    /// Whether nobody may ask it yet: a view that is still far from the ends of its inputs.
     pub restoring: bool,
-    /// Records between its positions and the ends of its inputs, as last seen; while it is restored, between its state and
-    /// the end of its changelog.
+    /// Records between its positions and the ends of its inputs, as last seen.
     pub lag: u64,
     /// How far it has come in its inputs where its positions do not tell: everything below is in its state, or holds no record.
     pub reached: Vec<(&'static str, u64)>,
@@ -104,8 +103,8 @@ pub trait Platform: Send + Sync {
     /// Every task of this process.
     fn tasks(&self) -> Vec<TaskStatus>;
 
-    /// How many records of their changelogs the stores that are kept ready for the tasks of other processes have not taken in; nothing
-    /// where none are kept, or not yet.
+    /// How many records of their changelogs, and of the inputs of views, the stores that are kept ready for the tasks of other
+    /// processes have not taken in; nothing where none are kept, or not yet.
     fn standby_lag(&self) -> Option<u64> {
         None
     }

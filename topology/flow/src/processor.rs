@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::reader::{Page, Reader};
-use crate::rows::{Collection, Family, Index, Ordered, Scratch};
+use crate::rows::{Collection, Family, Index, Ordered};
+use crate::scratch::Scratch;
 use crate::store::Overlaid;
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, InMemory, Node, Timestamp, TopicRef};
 

@@ -4,12 +4,11 @@
 //! Keys are ordered bytes: text ends in a zero (ids hold none), numbers are big-endian, so that a prefix is a scan.
 //! Values are postcard: compact and fast; a change of shape is a new collection number, never a new meaning.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+use crate::scratch::Scratch;
 use crate::{Date, EventId, Timestamp};
 
 /// What a row's first byte says it is.
@@ -249,7 +248,7 @@ pub(crate) fn keyed(tag: u8, key: &str) -> Vec<u8> {
     out
 }
 
-fn write_keyed(tag: u8, key: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_keyed(tag: u8, key: &str, out: &mut Vec<u8>) {
     out.push(tag);
     write_text(key, out);
 }
@@ -271,82 +270,6 @@ pub(crate) fn position(topic: &str) -> Vec<u8> {
 /// A value's bytes.
 pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     Scratch::default().bytes(value)
-}
-
-/// Where values and keys become bytes: buffers for all of a task's, since a new one would grow several times with each value, and
-/// most keys are only looked for.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    values: RefCell<Vec<u8>>,
-    keys: RefCell<Vec<u8>>,
-}
-
-impl Scratch {
-    /// Does something with the key of a row in a collection.
-    pub fn row<K: Ordered, V, R>(
-        &self,
-        key: &str,
-        collection: &Collection<K, V>,
-        at: &K,
-        act: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        let mut row = self.keys.borrow_mut();
-        row.clear();
-        write_keyed(tag::ROW, key, &mut row);
-        row.push(collection.number);
-        at.write(&mut row);
-        act(&row)
-    }
-
-    /// Does something with the key of a row in an index.
-    pub fn index<K: Ordered, V, R>(&self, index: &Index<K, V>, at: &K, act: impl FnOnce(&[u8]) -> R) -> R {
-        let mut row = self.keys.borrow_mut();
-        row.clear();
-        row.extend_from_slice(&[tag::INDEX, index.0.number]);
-        at.write(&mut row);
-        act(&row)
-    }
-
-    /// A value's bytes.
-    pub fn bytes<T: Serialize>(&self, value: &T) -> Vec<u8> {
-        self.with(value, <[u8]>::to_vec)
-    }
-
-    /// Whether these are a value's bytes.
-    pub fn is<T: Serialize>(&self, value: &T, bytes: &[u8]) -> bool {
-        self.with(value, |its| its == bytes)
-    }
-
-    fn with<T: Serialize, R>(&self, value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
-        let mut buffer = self.values.borrow_mut();
-        buffer.clear();
-        let written = postcard::serialize_with_flavor(value, Append(&mut buffer));
-        written.expect("invariant: state is plain data, which postcard always takes");
-        then(&buffer)
-    }
-}
-
-/// Appends to a buffer what postcard makes of a value.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 /// A value from its bytes, all of them.

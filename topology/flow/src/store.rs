@@ -14,7 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use crate::changes::{Change, Changes};
-use crate::rows::{self, Scratch};
+use crate::rows;
+use crate::scratch::Scratch;
 
 /// Called with each pair of a scan.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;

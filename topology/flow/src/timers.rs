@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::Timestamp;
 use crate::cause::Cause;
-use crate::rows::{self, Ordered, Scratch, tag};
+use crate::rows::{self, Ordered, tag};
+use crate::scratch::Scratch;
 use crate::store::{Change, Store};
 
 /// A timer that is due.

@@ -34,7 +34,8 @@ pub(crate) struct Standby {
 }
 
 impl Standby {
-    /// What is still to be read of all changelogs, and of the inputs of all views, which end there; nothing where there are none.
+    /// What is still to be read of all changelogs, and of the inputs of all views, which end there; nothing where there are none, or
+    /// it is not known.
     pub fn lag(
         &self,
         changelog: impl Fn(&TaskAt) -> Option<u64>,
@@ -43,7 +44,8 @@ impl Standby {
         let lag =
             |(at, open): (&TaskAt, &Open)| changelog(at).unwrap_or(0).max(open.end).saturating_sub(open.row.changelog);
         let any = !self.open.is_empty() || !self.views.read.is_empty();
-        any.then(|| self.open.iter().map(lag).sum::<u64>().saturating_add(self.views.lag(input)))
+        let views = self.views.lag(input).filter(|_| any)?;
+        Some(self.open.iter().map(lag).sum::<u64>() + views)
     }
 }
 

@@ -53,10 +53,9 @@ impl Apart {
         self.engine.tasks()
     }
 
-    /// What is still to be read of all inputs, where these are the ends.
-    pub fn lag(&self, end: impl Fn(&InputAt) -> Option<u64>) -> u64 {
-        let behind = |(at, read): (&InputAt, &u64)| end(at).map_or(u64::MAX, |end| end.saturating_sub(*read));
-        self.read.iter().map(behind).fold(0, u64::saturating_add)
+    /// What is still to be read of all inputs, where these are the ends; nothing where one is not known.
+    pub fn lag(&self, end: impl Fn(&InputAt) -> Option<u64>) -> Option<u64> {
+        self.read.iter().map(|(at, read)| Some(end(at)?.saturating_sub(*read))).sum()
     }
 }
 
@@ -130,7 +129,7 @@ impl<W: World> Slot<W> {
     pub(crate) async fn rejoin(&mut self) -> Result<(), Trouble> {
         let end = |(topic, partition): &InputAt| self.world.known_end(topic, *partition);
         let nearly = self.options.views_wait.min(NEARLY);
-        let near = |standby: &Standby| standby.views.lag(end) <= nearly;
+        let near = |standby: &Standby| standby.views.lag(end).is_some_and(|lag| lag <= nearly);
         let is_far = self.owned.as_ref().is_some_and(|owned| !owned.far.is_empty());
         if !is_far || !self.standby.as_ref().is_some_and(near) {
             return Ok(());
