@@ -15,7 +15,6 @@
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{Out, State};
 use tributary_flow::reader::Page;
-use tributary_flow::rows::Family;
 use tributary_flow::{Collection, Cx, Date, Effects, Event, Processor, Timestamp};
 use tributary_graph::account_view::{In, Ports};
 use tributary_schemas::accounts::{AccountEvent, AccountOpened};
@@ -175,14 +174,6 @@ impl Processor for AccountView {
     type Ports = Ports;
     type Head = Account;
     type Timer = Never;
-    const LASTING: &'static [Family] = &[
-        ENTRIES.family(),
-        BY_TIME.family(),
-        TRANSACTIONS.family(),
-        LEGS.family(),
-        OUTCOMES.family(),
-        PARTY_OUTCOMES.family(),
-    ];
 
     fn step(
         &self,

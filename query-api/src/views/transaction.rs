@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tributary_flow::processor::{Out, State};
 use tributary_flow::reader::Page;
-use tributary_flow::rows::Family;
 use tributary_flow::{
     Body, Collection, Cx, Date, Effects, Event, EventId, FactHeader, Header, Index, Processor, Reader, Timestamp,
 };
@@ -179,8 +178,6 @@ impl Processor for TransactionView {
     type Ports = Ports;
     type Head = Transaction;
     type Timer = Never;
-    const LASTING: &'static [Family] =
-        &[HISTORY.family(), OUTCOMES.family(), BY_CREATED.family(), ARRIVED.family(), BOOKED.family()];
 
     fn step(
         &self,

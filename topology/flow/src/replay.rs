@@ -57,7 +57,7 @@ pub fn replay(
     let at = (task.node(), task.partition());
     if at.0.is_view() {
         let mut rebuilt = Rebuilt::default();
-        return rebuilt.advance(task, log, &|_| u64::MAX).map(|()| rebuilt.store);
+        return rebuilt.advance(task, log, &vec![u64::MAX; at.0.inputs.len()]).map(|()| rebuilt.store);
     }
     each(log, at, &mut |store, inputs, entry| epoch(task, store, inputs, entry), made)
 }
@@ -96,7 +96,14 @@ pub fn replay_builds(
 pub struct Rebuilt {
     /// What it is by now.
     pub store: MemoryStore,
-    read: BTreeMap<&'static str, u64>,
+    /// How far it has read each input, by port; nothing before it has read at all.
+    read: Vec<u64>,
+}
+
+/// How far the store of a task says that each of its inputs is read, by port.
+#[must_use]
+pub fn read_of(store: &dyn Store, node: &Node) -> Vec<u64> {
+    node.inputs.iter().map(|topic| Reader::new(store).told_position(topic.name)).collect()
 }
 
 impl Rebuilt {
@@ -106,30 +113,27 @@ impl Rebuilt {
     /// See [`Rebuilt::advance`].
     pub fn like(store: &dyn Store, view: &mut dyn Task, log: &dyn Log) -> Result<Self, ReplayError> {
         let mut rebuilt = Rebuilt::default();
-        rebuilt.advance(view, log, &|topic| Reader::new(store).told_position(topic.name))?;
+        let read = read_of(store, view.node());
+        rebuilt.advance(view, log, &read)?;
         Ok(rebuilt)
     }
 
-    /// How far it has read an input.
+    /// Whether it has read more of some input.
     #[must_use]
-    pub fn read(&self, topic: TopicRef) -> u64 {
-        self.read.get(topic.name).copied().unwrap_or(0)
+    pub fn is_ahead_of(&self, read: &[u64]) -> bool {
+        self.read.iter().zip(read).any(|(own, other)| own > other)
     }
 
-    /// Reads on up to these offsets, each of them excluded; `view` is the task that has read so far.
+    /// Reads on up to these offsets, by port, each of them excluded; `view` is the task that has read so far.
     ///
     /// # Errors
     /// See [`ReplayError`]; what it calls an epoch is a step of reading.
-    pub fn advance(
-        &mut self,
-        view: &mut dyn Task,
-        log: &dyn Log,
-        up_to: &dyn Fn(TopicRef) -> u64,
-    ) -> Result<(), ReplayError> {
+    pub fn advance(&mut self, view: &mut dyn Task, log: &dyn Log, up_to: &[u64]) -> Result<(), ReplayError> {
         let partition = view.partition();
+        self.read.resize(up_to.len(), 0);
         let mut entry = JournalEntry::default();
-        for (port, topic) in view.node().inputs.iter().enumerate() {
-            let (mut at, end) = (self.read(topic), up_to(topic));
+        for (port, (topic, end)) in view.node().inputs.iter().zip(up_to.iter().copied()).enumerate() {
+            let mut at = self.read[port];
             while at < end {
                 let records = log.read(topic.name, partition, at, AT_ONCE)?;
                 let runs = records.iter().filter(|record| record.offset < end);
@@ -139,7 +143,7 @@ impl Rebuilt {
                 let mut inputs = Inputs { log, partition, read: BTreeMap::from([(topic.name, records.into())]) };
                 guarded(&entry, || epoch(view, &mut self.store, &mut inputs, &entry))?;
             }
-            self.read.insert(topic.name, at);
+            self.read[port] = at;
         }
         Ok(())
     }

@@ -369,14 +369,13 @@ impl<P: Processor> Task for ProcessorTask<P> {
             let position = self.positions[port].expect("invariant: what was applied has moved the position");
             own.push((rows::position(P::Ports::NODE.inputs[port].name), Some(rows::to_bytes(&position))));
         }
-        let next = JournalEntry { timers: 0, runs: Vec::new(), ..self.journal.clone() };
-        let journal = std::mem::replace(&mut self.journal, next);
+        let (runs, timers) = (std::mem::take(&mut self.journal.runs), std::mem::take(&mut self.journal.timers));
         Some(TaskCommit {
             node: P::Ports::NODE,
             partition: self.partition,
             changes: self.keys.finish(P::PASSING, own),
             lives: Lives { passing: P::PASSING, lasting: P::LASTING },
-            journal: (!is_view).then_some(journal),
+            journal: (!is_view).then(|| JournalEntry { runs, timers, ..self.journal.clone() }),
         })
     }
 

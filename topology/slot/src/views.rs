@@ -63,14 +63,12 @@ impl<W: World> Slot<W> {
     /// What the stores of views know of themselves. One that is of another log, or of a build that kept views otherwise, is
     /// emptied.
     pub(crate) async fn view_rows(&self, views: &[(&'static Node, u32)]) -> Result<BTreeMap<TaskAt, Row>, Trouble> {
-        let mut rows = BTreeMap::new();
         for (node, partition) in views {
-            let (at, new) = ((node.name, *partition), self.view_row());
+            let at = (node.name, *partition);
             let known = self.world.state().row(at).map_err(|reason| Trouble::Stop(Failure::Store(reason)))?;
             if let Some(row) = known {
                 self.same_partitions(node, &row)?;
                 if row.lineage == self.options.log {
-                    rows.insert(at, row);
                     continue;
                 }
                 tracing::warn!(node = node.name, partition, "the store is of another log, and is made again");
@@ -78,9 +76,8 @@ impl<W: World> Slot<W> {
             let mut batch = self.world.batch();
             batch.wipe(at);
             self.write(batch).await?;
-            rows.insert(at, new);
         }
-        Ok(rows)
+        Ok(views.iter().map(|(node, partition)| ((node.name, *partition), self.view_row())).collect())
     }
 
     /// What the store of a view knows of itself: of which log it is.
@@ -121,7 +118,8 @@ impl<W: World> Slot<W> {
         }
         let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
         let commit = apart.engine.epoch(self.world.state(), epoch, &inputs).map_err(|error| Trouble::Again(error.0))?;
-        commit.tasks.iter().for_each(|task| put(batch, task, &self.view_row()));
+        let row = self.view_row();
+        commit.tasks.iter().for_each(|task| put(batch, task, &row));
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tributary_flow::processor::{Identity, Refusal};
-use tributary_flow::rows::Family;
 use tributary_flow::task::TranslateError;
 use tributary_flow::{
     Body, Collection, CommandHeader, Cx, DecodeError, Effects, Event, EventId, FactHeader, Header, Page, Processor,
@@ -138,7 +137,6 @@ impl Processor for Tally {
     type Ports = tally::Ports;
     type Head = Tallied;
     type Timer = ();
-    const LASTING: &'static [Family] = &[LAST[0].family(), LAST[1].family()];
 
     fn step(
         &self,

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_flow::log::{Log, LogError, Logged, visit};
-use tributary_flow::{DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, Store, TopicRef, reader, replay, time};
+use tributary_flow::{DEAD_LETTERS, EventId, JournalEntry, MemoryStore, Reader, Store, reader, replay, time};
 use tributary_sim::{LOG, SimOptions, Simulation, TaskAt};
 use tributary_slot::take_in;
 
@@ -262,10 +262,8 @@ fn is_view(node: &str) -> bool {
 fn rebuilt(simulation: &Simulation, (node, partition): TaskAt, at: &[u64]) -> Result<[u8; 32], String> {
     let all = tasks(partition, PARTITIONS, true);
     let mut task = all.into_iter().find(|task| task.node().name == node).ok_or("no such view")?;
-    let inputs = task.node().inputs;
-    let up_to = |topic: TopicRef| inputs.iter().zip(at).find(|(input, _)| **input == topic).map_or(0, |(_, at)| *at);
     let mut rebuilt = replay::Rebuilt::default();
-    rebuilt.advance(task.as_mut(), simulation.log(), &up_to).map_err(|error| error.to_string())?;
+    rebuilt.advance(task.as_mut(), simulation.log(), at).map_err(|error| error.to_string())?;
     Ok(reader::digest(&rebuilt.store))
 }
 

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use tributary_flow::replay::Rebuilt;
-use tributary_flow::{Node, Reader, Task, reader};
+use tributary_flow::replay::{Rebuilt, read_of};
+use tributary_flow::{Node, Task, reader};
 use tributary_graph::views;
 
 use super::{Checker, Found, Seen};
@@ -45,8 +45,7 @@ impl Views {
         let (node, partition) = view;
         let mut met = None;
         seen.states.with_state(node, partition, &mut |store| {
-            let read = node.inputs.iter().map(|topic| Reader::new(store).position(topic.name)).collect();
-            met = Some(Met { view, read, digest: reader::digest(store) });
+            met = Some(Met { view, read: read_of(store, node), digest: reader::digest(store) });
         })?;
         let Some(met) = met else { return Ok(()) };
         for (topic, read) in node.inputs.iter().zip(&met.read) {
@@ -65,12 +64,10 @@ impl Views {
             Shadow { task: builds.task(node, partition, wiring::BUILD), rebuilt: Rebuilt::default() }
         };
         let shadow = self.shadows.entry((node.name, partition)).or_insert_with(new);
-        if node.inputs.iter().zip(read).any(|(topic, read)| shadow.rebuilt.read(topic) > *read) {
+        if shadow.rebuilt.is_ahead_of(read) {
             *shadow = new(); // Whoever had the task before may still be read, and is behind.
         }
-        let up_to =
-            |topic| node.inputs.iter().zip(read).find(|(input, _)| **input == topic).map_or(0, |(_, read)| *read);
-        shadow.rebuilt.advance(shadow.task.as_mut(), seen.log, &up_to)?;
+        shadow.rebuilt.advance(shadow.task.as_mut(), seen.log, read)?;
         if reader::digest(&shadow.rebuilt.store) != *digest {
             let name = node.name;
             found.wrong(format!("{name}[{partition}], having read {read:?}, is not what these records make of it"));
