@@ -80,6 +80,12 @@ fn what_cannot_run_says_so_in_one_line() {
     let strange = Broker::start(strange, toy::NODES, make()).err().unwrap();
     println!("{strange}");
     assert!(matches!(strange, StartError::Setting(_)));
+    // What librdkafka knows, and the engine's own producer does not.
+    let mut unknown = options(&kafka.bootstrap, folder.path(), "slot-0");
+    unknown.client.insert("ssl.keystore.location".into(), "keys.p12".into());
+    let unknown = Broker::start(unknown, toy::NODES, make()).err().unwrap();
+    println!("{unknown}");
+    assert!(matches!(&unknown, StartError::Setting(said) if said.contains("ssl.keystore.location")), "{unknown}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod brokerless;
 mod crashes;
 mod edges;
+mod secured;
 mod toy;
 
 use std::collections::{BTreeMap, BTreeSet};

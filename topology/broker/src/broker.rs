@@ -17,12 +17,13 @@ use crate::shared::{Commits, Shared};
 use crate::shell::Shell;
 use crate::store::NodeStores;
 use crate::submit::Submitter;
+use crate::wire::Producer;
 use crate::{Options, StartError, admin};
 
 /// Makes the tasks of one partition: one of each node that this process runs.
 pub type MakeTasks = Arc<dyn Fn(u32) -> Vec<Box<dyn Task>> + Send + Sync>;
 
-/// How long the engine may be in one call of librdkafka. Every call is bounded well below: one that takes longer hangs,
+/// How long the engine may be in one call of its clients. Every call is bounded well below: one that takes longer hangs,
 /// cannot be cancelled, and would hold back every reader of what it wrote.
 const HUNG: Duration = Duration::from_secs(30);
 
@@ -56,6 +57,8 @@ impl Broker {
     /// # Errors
     /// See [`StartError`].
     pub fn start(options: Options, nodes: &[&'static Node], make: MakeTasks) -> Result<Self, StartError> {
+        // Before anything else, for it would be heard of only when the first partitions are there.
+        Producer::new(&options.producer(&options.transactional_id())).map_err(setting)?;
         let stores = NodeStores::open(&options.state_dir, nodes, options.partitions, options.cache_bytes)?;
         let mut broker = Self::connect(&options, nodes, Arc::new(stores))?;
         let (stores, ends, shared) = (broker.stores.clone(), broker.ends.clone(), broker.shared.clone());

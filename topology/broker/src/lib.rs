@@ -1,7 +1,7 @@
 //! Driver 1: Kafka and RocksDB, exactly once. The production engine.
 //!
-//! What one process decides is `tributary_slot`'s, and the same in the simulator; here is what it decides about: the clients
-//! (`native`), the stores (`store.rs`), whether the coordinator means us (`membership.rs`), a thread for it all
+//! What one process decides is `tributary_slot`'s, and the same in the simulator; here is what it decides about: reading (`native`)
+//! and writing (`wire`), the stores (`store.rs`), whether the coordinator means us (`membership.rs`), a thread for it all
 //! (`shell.rs`), and the way in and out for everyone else ([`Broker`]). A process that another has replaced, or whose store
 //! cannot be written, stops and says so: [`Broker::failure`].
 //!
@@ -28,6 +28,7 @@ mod shell;
 mod state;
 mod store;
 mod submit;
+mod wire;
 
 pub use broker::{Broker, MakeTasks};
 pub use log::KafkaLog;
@@ -50,7 +51,8 @@ pub struct Options {
     pub partitions: u32,
     /// Folder of the stores, one per node; a node's can be deleted while the process is down, and is rebuilt.
     pub state_dir: PathBuf,
-    /// librdkafka settings, passed through to every client: TLS, SASL.
+    /// librdkafka settings, passed through to every client: TLS, SASL. The engine's producer, which is our own, has TLS by files or
+    /// text in PEM, and SASL by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
     pub client: BTreeMap<String, String>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,

@@ -48,20 +48,13 @@ impl Options {
         settings
     }
 
-    /// The engine's producer, by its transactional id.
+    /// The engine's producer, by its transactional id: as the clients of librdkafka are told, as far as it means anything to `wire`.
     pub(crate) fn producer(&self, id: &str) -> Settings {
         self.settings([
             ("client.id", format!("{}.engine", self.transactional_id())),
             ("transactional.id", id.to_owned()),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()),
-            ("enable.idempotence", "true".into()),
-            ("acks", "all".into()),
-            // A batch grows while the coordinator learns of its partitions, and an epoch has nothing else to wait for.
-            ("linger.ms", "0".into()),
             ("message.max.bytes", self.message_max_bytes()),
-            // An epoch is bounded by its inputs; a queue that is full in the middle of one helps nobody.
-            ("queue.buffering.max.messages", "0".into()),
-            ("queue.buffering.max.kbytes", "1048576".into()),
         ])
     }
 

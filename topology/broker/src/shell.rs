@@ -1,4 +1,4 @@
-//! The slot's world as it is in production: librdkafka, the coordinators behind it, RocksDB, and the clocks of this machine.
+//! The slot's world as it is in production: librdkafka to read, our producer to write, the coordinators behind both, RocksDB, and the clocks of this machine.
 //! Every call answers at once or after a bounded wait, so that the slot's coroutine never stands still here: it runs
 //! on a thread of its own, from one end to the other. Deliberately absent: decisions.
 
@@ -25,9 +25,10 @@ use tributary_slot::{
 
 use crate::ends::Ends;
 use crate::membership::Coordinator;
-use crate::native::{self, Consumer, Group, Producer};
+use crate::native::{self, Consumer};
 use crate::shared::Shared;
 use crate::store::{Batches, NodeStores};
+use crate::wire::{Positions, Producer};
 use crate::{MakeTasks, Options, settings};
 
 /// From how many inputs on an epoch is made durable while the next one is computed: some ten milliseconds of work.
@@ -124,8 +125,8 @@ impl Shell {
         shared.end();
     }
 
-    fn with_producer<T>(&self, act: impl FnOnce(&Producer) -> Result<T, Failed>) -> Result<T, Failed> {
-        match &*self.producer.borrow() {
+    fn with_producer<T>(&self, act: impl FnOnce(&mut Producer) -> Result<T, Failed>) -> Result<T, Failed> {
+        match &mut *self.producer.borrow_mut() {
             Some(producer) => act(producer),
             None => Err(Failed { text: "there is no producer".into(), fault: Fault::Other }),
         }
@@ -263,7 +264,7 @@ impl World for Shell {
     }
 
     async fn initialise(&self) -> Result<(), Failed> {
-        let producer = Producer::new(&self.options.producer(&self.options.transactional_id()))?;
+        let mut producer = Producer::new(&self.options.producer(&self.options.transactional_id()))?;
         producer.init(INIT)?;
         *self.producer.borrow_mut() = Some(producer);
         Ok(())
@@ -271,11 +272,11 @@ impl World for Shell {
 
     fn end_for(&self, slot: &str) {
         let (settings, lost) = (self.options.producer(slot), slot.to_owned());
-        let end = move || match Producer::new(&settings).and_then(|producer| producer.init(BOUND)) {
+        let end = move || match Producer::new(&settings).and_then(|mut producer| producer.init(BOUND)) {
             Ok(()) => tracing::info!(slot = lost, "the transaction of a lost slot is ended"),
             Err(error) => tracing::warn!(slot = lost, "the transaction of a lost slot is left to its timeout: {error}"),
         };
-        // It takes the client half a second where something was open: the coordinator bids it wait, and it asks again then.
+        // Where something was open, the coordinator bids it wait until that is ended everywhere.
         if let Err(error) = std::thread::Builder::new().name("tributary-lost".into()).spawn(end) {
             tracing::warn!(
                 slot,
@@ -293,7 +294,10 @@ impl World for Shell {
     }
 
     async fn begin(&self) -> Result<(), Failed> {
-        self.with_producer(Producer::begin)
+        self.with_producer(|producer| {
+            producer.begin();
+            Ok(())
+        })
     }
 
     fn produce(&self, record: &Outgoing<'_>) -> Result<(), Failed> {
@@ -301,13 +305,13 @@ impl World for Shell {
     }
 
     async fn deliveries(&self) -> Result<Vec<Option<u64>>, Failed> {
-        self.with_producer(|producer| producer.settle(BOUND).map(|()| producer.offsets()))
+        self.with_producer(|producer| producer.deliver(BOUND))
     }
 
     async fn send_offsets(&self, offsets: &[(InputAt, u64)], membership: &Membership) -> Result<(), Failed> {
-        let group = Group::new(&self.options.group(), &self.options.transactional_id(), membership)?;
-        let offsets = offsets.iter().map(|((topic, partition), position)| (*topic, *partition, *position));
-        self.with_producer(|producer| producer.send_offsets(offsets, &group, BOUND))
+        let (group, instance) = (self.options.group(), self.options.transactional_id());
+        let positions = Positions { group: &group, instance: &instance, membership, offsets };
+        self.with_producer(|producer| producer.send_offsets(positions, BOUND))
     }
 
     async fn commit(&self) -> Result<(), Failed> {

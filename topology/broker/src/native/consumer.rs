@@ -9,9 +9,7 @@ use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
 use tributary_slot::{Failed, Membership, Rebalance};
 
-use super::{
-    List, Members, Result, bytes, c_string, check, check_error, client, failed, failed_at, members, millis, text,
-};
+use super::{List, Members, Result, bytes, check, client, failed, members, millis, text};
 use crate::settings::Settings;
 
 /// How long an answer may take before the question is asked again.
@@ -69,43 +67,23 @@ impl Record<'_> {
     }
 }
 
-/// Whose offsets a transaction carries, as librdkafka takes it.
-pub(crate) struct Group(*mut sys::rd_kafka_consumer_group_metadata_t);
-
-impl Group {
-    /// A member of a generation of `group`, in a slot.
-    pub fn new(group: &str, slot: &str, membership: &Membership) -> Result<Self> {
-        let (group, slot, member) = (c_string(group), c_string(slot), c_string(&membership.member));
-        let metadata = unsafe {
-            sys::rd_kafka_consumer_group_metadata_new_with_genid(
-                group.as_ptr(),
-                membership.generation,
-                member.as_ptr(),
-                slot.as_ptr(),
-            )
-        };
-        let none = || failed_at(Code::RD_KAFKA_RESP_ERR__INVALID_ARG, "group metadata");
-        if metadata.is_null() { Err(none()) } else { Ok(Group(metadata)) }
-    }
-
-    pub(super) fn metadata(&self) -> *const sys::rd_kafka_consumer_group_metadata_t {
-        self.0
-    }
-
-    /// The membership of a consumer, if it is a member of a generation.
-    fn of(client: *mut sys::rd_kafka_t) -> Option<Membership> {
-        unsafe {
-            let group = Group(sys::rd_kafka_consumer_group_metadata(client));
-            if group.0.is_null() {
-                return None;
-            }
-            let (mut buffer, mut size) = (null_mut(), 0);
-            let error = sys::rd_kafka_consumer_group_metadata_write(group.0, &raw mut buffer, &raw mut size);
-            check_error(error, "group metadata").ok()?;
-            let written = bytes(buffer, size)?.to_vec();
-            sys::rd_kafka_mem_free(client, buffer);
-            membership(&written)
+/// The membership of a consumer, if it is a member of a generation.
+fn membership_of(client: *mut sys::rd_kafka_t) -> Option<Membership> {
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(client);
+        if metadata.is_null() {
+            return None;
         }
+        let (mut buffer, mut size) = (null_mut(), 0);
+        let error = sys::rd_kafka_consumer_group_metadata_write(metadata, &raw mut buffer, &raw mut size);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        if !error.is_null() {
+            sys::rd_kafka_error_destroy(error);
+            return None;
+        }
+        let written = bytes(buffer, size)?.to_vec();
+        sys::rd_kafka_mem_free(client, buffer);
+        membership(&written)
     }
 }
 
@@ -115,14 +93,6 @@ fn membership(written: &[u8]) -> Option<Membership> {
     let generation = i32::from_ne_bytes(*generation);
     let member = std::str::from_utf8(names.split(|byte| *byte == 0).nth(1)?).ok()?.to_owned();
     (generation >= 0 && !member.is_empty()).then_some(Membership { generation, member })
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if !self.0.is_null() {
-            unsafe { sys::rd_kafka_consumer_group_metadata_destroy(self.0) };
-        }
-    }
 }
 
 /// A consumer: of a group, or of what it assigns itself.
@@ -153,7 +123,7 @@ extern "C" fn rebalance(
         let nothing = List::new([]);
         unsafe { sys::rd_kafka_assign(client, nothing.0) };
         let partitions = List::read(partitions).into_iter().map(|(topic, partition, ..)| (topic, partition));
-        Rebalance::Assigned(partitions.collect(), Group::of(client))
+        Rebalance::Assigned(partitions.collect(), membership_of(client))
     } else {
         unsafe { sys::rd_kafka_assign(client, null()) };
         Rebalance::Revoked
@@ -259,7 +229,7 @@ impl Consumer {
 
     /// Our membership as of now.
     pub fn membership(&self) -> Option<Membership> {
-        Group::of(self.client)
+        membership_of(self.client)
     }
 
     /// Offsets by `time`, one request per broker: -1 the end as this client's isolation sees it, -2 the first kept. Asks

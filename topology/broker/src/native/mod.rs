@@ -1,9 +1,5 @@
-//! librdkafka as the engine uses it, and the only place that says `unsafe`: a consumer and a transactional producer, every
-//! call bounded, none that polls in slices.
-//!
-//! Why not the safe binding: its `flush`, and its `commit_transaction`, which calls it, wait in slices of 100 ms that do
-//! not return early, so that a commit takes seven times as long as it must. Here deliveries are reported as events,
-//! each with the offset that the record got, and the wait ends with the last of them.
+//! librdkafka as the engine uses it, and the only place that says `unsafe`: a consumer, every call bounded, none that polls in
+//! slices. What is written goes another way (`wire`).
 //!
 //! A rebalance is answered within its callback with an assignment of nothing, and told to the caller; what to read, and
 //! from where, is assigned once the stores are ready. So a revocation never meets an open transaction: the engine is
@@ -23,20 +19,14 @@ use crate::settings::Settings;
 
 mod consumer;
 mod members;
-mod producer;
 
-pub(crate) use consumer::{Consumer, Group, Met, Record};
+pub(crate) use consumer::{Consumer, Met, Record};
 pub(crate) use members::Members;
-pub(crate) use producer::Producer;
 
 /// A failed call, by librdkafka's code.
 fn failed(code: Code, text: String) -> Failed {
     let fault = match code {
-        Code::RD_KAFKA_RESP_ERR__FENCED
-        | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
-        | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Fault::ProducerFenced,
         Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Fault::SlotFenced,
-        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Fault::TooLarge,
         Code::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT => Fault::Session,
         Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Fault::OffsetLost,
         // A batch that is not what its checksum says: the client goes on behind it. Or one that it cannot unpack: it stays there.
@@ -46,10 +36,6 @@ fn failed(code: Code, text: String) -> Failed {
         _ => Fault::Other,
     };
     Failed { text, fault }
-}
-
-fn failed_at(code: Code, doing: &str) -> Failed {
-    failed(code, format!("{doing}: {}", text(unsafe { sys::rd_kafka_err2str(code) })))
 }
 
 type Result<T> = std::result::Result<T, Failed>;
@@ -67,26 +53,10 @@ fn millis(bound: Duration) -> c_int {
 }
 
 fn check(code: Code, doing: &str) -> Result<()> {
-    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(failed_at(code, doing)) }
-}
-
-/// Takes an error object as its owner.
-fn check_error(error: *mut sys::rd_kafka_error_t, doing: &str) -> Result<()> {
-    if error.is_null() {
+    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
         return Ok(());
     }
-    let (code, said, abort) = unsafe {
-        let code = sys::rd_kafka_error_code(error);
-        let said = text(sys::rd_kafka_error_string(error));
-        let abort = sys::rd_kafka_error_txn_requires_abort(error) != 0;
-        sys::rd_kafka_error_destroy(error);
-        (code, said, abort)
-    };
-    let mut error = failed(code, format!("{doing}: {said}"));
-    if abort && error.fault == Fault::Other {
-        error.fault = Fault::Abort;
-    }
-    Err(error)
+    Err(failed(code, format!("{doing}: {}", text(unsafe { sys::rd_kafka_err2str(code) }))))
 }
 
 extern "C" fn log(client: *const sys::rd_kafka_t, level: c_int, kind: *const c_char, line: *const c_char) {
