@@ -7,7 +7,7 @@ CLIENT := tests/clients/python
 TRIBUTARY := $(CARGO_TARGET_DIR)/release/tributary
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up test test-rust test-client chaos takeover peer bench instructions check fmt clean
+.PHONY: help setup build up test test-rust test-client chaos takeover peer figures bench instructions check fmt clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ peer: setup ## Measures payments beside the same saga in Kafka Streams, in turns
 	tests/peer/run.sh build
 	cargo test --release --workspace --test peer -- --ignored --nocapture
 
-bench: setup ## Measures
+figures: setup ## Measures throughput, latency, memory, starts and a rebuild, and writes docs/figures.md (half an hour, with nothing else running)
+	cargo test --release --workspace --test figures -- --ignored --nocapture
+
+bench: setup ## Measures steps and codecs, without a broker or a disk
 	cargo bench --workspace
 
 instructions: setup ## Counts the instructions that a payment costs the engine

@@ -9,4 +9,5 @@ pub mod memory;
 pub mod moving;
 pub mod recovery;
 pub mod scenario;
+pub mod stage;
 pub mod tampered;

@@ -9,13 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tributary_cli::config::Config;
-use tributary_cli::kafka::{apply, client};
+use tributary_cli::kafka::client;
 use tributary_cli::load::{self, Figures, Plan};
 use tributary_cli::managed::free_port;
-use tributary_cli::managed::kafka::{Kafka, Options};
 use tributary_cli::managed::process::{Process, Program};
-use tributary_tests::cpu;
+use tributary_tests::{cpu, stage};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 const PARTITIONS: u32 = 4;
@@ -73,14 +71,7 @@ fn rates() -> Result<Vec<u32>> {
 }
 
 fn turn(who: Who, folder: &Path) -> Result<Turn> {
-    let kafka = Kafka::start(Options::new(folder.join("kafka"))?)?;
-    let config = Config {
-        brokers: Some(kafka.bootstrap.clone()),
-        partitions: PARTITIONS,
-        data: folder.join("client"),
-        ..Config::default()
-    };
-    apply(&config, 1)?;
+    let (kafka, config) = stage::broker(folder, PARTITIONS)?;
     let contestant = start(who, &kafka.bootstrap, folder)?;
     let running = client(&config)?;
     let pay = |run: &str, payments: u32, rate: Option<u32>| -> Result<Figures> {

@@ -1,6 +1,6 @@
-//! The slot's world as it is in production: librdkafka to read, our producer to write, the coordinators behind both, RocksDB, and the clocks of this machine.
-//! Every call answers at once or after a bounded wait, so that the slot's coroutine never stands still here: it runs
-//! on a thread of its own, from one end to the other. Deliberately absent: decisions.
+//! The slot's world as it is in production: librdkafka to read, our producer to write, the coordinators behind both, RocksDB, and
+//! the clocks of this machine. Every call answers at once or after a bounded wait, so that the slot's coroutine never stands still
+//! here: it runs on a thread of its own, from one end to the other. Deliberately absent: decisions.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

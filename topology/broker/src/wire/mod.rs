@@ -1,13 +1,13 @@
 //! The engine's writing half of Kafka's protocol: a transactional producer, and the few calls it is made of.
 //!
 //! Why not librdkafka's, as for reading: that one sends a request for each partition. An epoch writes to all partitions of all
-//! topics of its nodes, some fifty, and a broker takes a connection's requests one after the other, each with a question to the coordinator whether
-//! the partition is part of the transaction: 70 ms in which nothing else happens. Here an epoch is one request for each
-//! broker that leads any of its partitions.
+//! topics of its nodes, some fifty, and a broker takes a connection's requests one after the other, each with a question to the
+//! coordinator whether the partition is part of the transaction: 70 ms in which nothing else happens. Here an epoch is one
+//! request for each broker that leads any of its partitions.
 //!
-//! Why it is small: an epoch that fails is aborted and computed again from the log, so nothing is ever sent twice. There is no
-//! queue, no retry of a batch, no thread. What is asked again is only what the coordinators answer with "not now" or "not here", until a
-//! bound has passed. A producer that does not know what the broker has of it is never used again: the next one fences it.
+//! Why it is small: an epoch that fails is computed again from the log, so nothing is ever sent twice. There is no queue, no
+//! retry of a batch, no thread. What is asked again is only what the coordinators answer with "not now" or "not here", until
+//! a bound has passed. A producer that does not know what the broker has of it is never used again: the next one fences it.
 //!
 //! Every version of a call used here is spoken by all brokers from Kafka 2.5 on, 4.x included. Deliberately absent: compression, a
 //! choice of partitions, acknowledgements other than of all replicas.

@@ -148,10 +148,11 @@ impl<'a> Maker<'a> {
 
     /// The next payment.
     pub fn pay(&mut self, number: u32, now: Timestamp) -> Ready {
-        let payer = self.drawn();
-        let mut payee = self.drawn();
+        let (mut payer, mut payee) = (self.drawn(), self.drawn());
         if payee == payer {
-            payee = (payer + 1) % self.plan.accounts;
+            // Either moves, so that where the draw is uneven nobody pays more than comes in, in the long run.
+            let moves = if self.draw.below(2) == 0 { &mut payer } else { &mut payee };
+            *moves = (*moves + 1) % self.plan.accounts;
         }
         let refused = self.draw.below(1_000) < u64::from(self.plan.refusals);
         let cents = if refused { 100_000_000 } else { 1 + self.draw.below(2_000) };
