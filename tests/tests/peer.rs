@@ -13,7 +13,8 @@ use tributary_cli::kafka::client;
 use tributary_cli::load::{self, Figures, Plan};
 use tributary_cli::managed::free_port;
 use tributary_cli::managed::process::{Process, Program};
-use tributary_tests::{cpu, stage};
+use tributary_tests::cpu;
+use tributary_tests::stage::{broker, rates, setting};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 const PARTITIONS: u32 = 4;
@@ -61,17 +62,8 @@ fn beside_kafka_streams() -> Result<()> {
     Ok(())
 }
 
-fn setting<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str, default: T) -> Result<T> {
-    std::env::var(name).map_or(Ok(default), |value| value.parse().with_context(|| format!("{name}={value}")))
-}
-
-fn rates() -> Result<Vec<u32>> {
-    let rates = std::env::var("RATES").unwrap_or_else(|_| "200,400,800,1200".to_owned());
-    rates.split(',').map(|rate| rate.parse().with_context(|| format!("RATES: {rate}"))).collect()
-}
-
 fn turn(who: Who, folder: &Path) -> Result<Turn> {
-    let (kafka, config) = stage::broker(folder, PARTITIONS)?;
+    let (kafka, config) = broker(folder, PARTITIONS)?;
     let contestant = start(who, &kafka.bootstrap, folder)?;
     let running = client(&config)?;
     let pay = |run: &str, payments: u32, rate: Option<u32>| -> Result<Figures> {
@@ -87,7 +79,7 @@ fn turn(who: Who, folder: &Path) -> Result<Turn> {
     let after = used()?;
     let cost = [0, 1].map(|of| (after[of] - before[of]).as_micros() as u64 / u64::from(backlog));
     let mut at = Vec::new();
-    for rate in rates()? {
+    for rate in rates("200,400,800,1200")? {
         let figures = pay(&format!("at{rate}"), rate * SECONDS, Some(rate))?;
         let ms = |quantile| figures.latency.value_at_quantile(quantile) / 1_000;
         at.push((rate, ms(0.5), ms(0.99)));

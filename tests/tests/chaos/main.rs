@@ -28,6 +28,7 @@ use tributary_cli::managed::kafka::Lifetime;
 use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_tests::recovery::{Node, audit, verify};
+use tributary_tests::stage;
 
 use cluster::{Cluster, in_folder, sent};
 use disk::Disk;
@@ -70,8 +71,7 @@ fn one_fault_at_a_time() -> Result<()> {
 
 /// A setting of this test.
 fn setting(name: &str, default: u64) -> Result<u64> {
-    let name = format!("TRIBUTARY_CHAOS_{name}");
-    std::env::var(&name).map_or(Ok(default), |value| value.parse().with_context(|| format!("{name}={value}")))
+    stage::setting(&format!("TRIBUTARY_CHAOS_{name}"), default)
 }
 
 fn run(brokers: usize, weather: Weather) -> Result<()> {

@@ -15,6 +15,7 @@ use tributary_cli::managed::process::Process;
 use tributary_cli::wiring::wall_clock;
 use tributary_flow::Timestamp;
 use tributary_tests::recovery::tool_succeeds;
+use tributary_tests::stage::size;
 
 use crate::cluster::{Cluster, in_folder};
 use crate::figures::{next, quantiles};
@@ -93,7 +94,7 @@ fn a_process_is_taken_over_while_a_broker_stays_away() -> Result<()> {
 fn fill(cluster: &mut Cluster) -> Result<()> {
     let (since, wanted) = (Instant::now(), setting("STATE_MB", STATE_MB)? * 1_000_000);
     for run in 0.. {
-        let size: u64 = cluster.fleet.folders().map(size).sum();
+        let size: u64 = cluster.fleet.folders().map(|folder| size(folder, None)).sum();
         eprintln!("  {} payments, {} MB of state after {:.0?}", run * PAYMENTS, size / 1_000_000, since.elapsed());
         if size >= wanted {
             break;
@@ -103,17 +104,6 @@ fn fill(cluster: &mut Cluster) -> Result<()> {
         tool_succeeds(&cluster.program, &wanted)?;
     }
     Ok(())
-}
-
-/// Bytes of the files of a folder.
-fn size(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let sizes = files.map(|file| match file.metadata() {
-        Ok(data) if data.is_dir() => size(&file.path()),
-        Ok(data) => data.len(),
-        Err(_) => 0, // The store has just deleted it.
-    });
-    sizes.sum()
 }
 
 /// A cluster whose client pays without an end.
@@ -204,7 +194,8 @@ impl Trial {
         self.forget()?;
         let since = Instant::now();
         self.settle()?;
-        let (size, took) = (self.cluster.fleet.folders().map(size).sum::<u64>(), since.elapsed());
+        let (size, took) =
+            (self.cluster.fleet.folders().map(|folder| size(folder, None)).sum::<u64>(), since.elapsed());
         let (mb, speed) = (size / 1_000_000, size / 1_000 / took.as_millis().max(1) as u64);
         eprintln!("{mb} MB of state made anew from its changelogs by three processes in {took:.0?}: {speed} MB/s");
         Ok(())

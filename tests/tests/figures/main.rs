@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use page::{Line, median, plot, ratio, spread, table};
-use stage::{Stage, embedded, memory, size};
+use stage::{Stage, embedded, memory};
 use tributary_cli::load::{Figures, Plan};
+use tributary_tests::stage::{rates, setting, size};
 
 /// Payments before the first that is measured, and of a backlog.
 const WARM: u32 = 40_000;
@@ -36,9 +37,7 @@ const LOOK: Duration = Duration::from_secs(10);
 #[ignore = "for the time that it takes, and the whole machine: `make figures`"]
 fn figures() -> Result<()> {
     let rounds: u32 = setting("ROUNDS", 3)?;
-    let rates = std::env::var("RATES").unwrap_or_else(|_| "500,1000,2000,4000".to_owned());
-    let rates = rates.split(',').map(|rate| rate.parse().with_context(|| format!("RATES: {rate}")));
-    let rates: Vec<u32> = rates.collect::<Result<_>>()?;
+    let rates = rates("500,1000,2000,4000")?;
     let place = std::env::var("PAGE")
         .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/figures.md"), PathBuf::from);
     let mut page = Page { place, text: head(rounds)? };
@@ -48,10 +47,6 @@ fn figures() -> Result<()> {
         ten_minutes(&mut page, long, setting("LONG_RATE", 4_200)?)?;
     }
     Ok(())
-}
-
-fn setting<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str, default: T) -> Result<T> {
-    std::env::var(name).map_or(Ok(default), |value| value.parse().with_context(|| format!("{name}={value}")))
 }
 
 /// What is written after every part, so that one that fails costs no other.
@@ -238,8 +233,7 @@ fn ten_minutes(page: &mut Page, seconds: u32, rate: u32) -> Result<()> {
     let held = stage.pay(Plan { payments: rate * seconds, rate: Some(rate), ..Plan::default() })?;
     let [p50, p95, p99, p999] = quantiles(&held);
     let memory = looks.join().map_err(|_| anyhow::anyhow!("looking at memory"))??;
-    let events = |bytes: &std::collections::BTreeMap<String, u64>| bytes.values().sum::<u64>();
-    let written = (events(&stage.bytes()?) - events(&before)) / 1_048_576;
+    let written = (stage.bytes()?.values().sum::<u64>() - before.values().sum::<u64>()) / 1_048_576;
     let at = |share: usize| memory.get(memory.len() * share / 100).or(memory.last()).map_or(0, |look| look.1);
     let many = stage.pay(backlog())?.rate();
     let entries = 2 * u64::from(rate * seconds);
@@ -257,7 +251,7 @@ fn ten_minutes(page: &mut Page, seconds: u32, rate: u32) -> Result<()> {
         ratio(many, few),
     ))?;
     page.plot("memory", &plot("Memory of the process", "s", "MiB", &[Line { name: "resident", points: memory }]))?;
-    let stores = size(&stage.data(), "")?;
+    let stores = size(&stage.data(), None);
     stage.node.take().context("it runs")?.stop();
     let clean = stage.up()?;
     stage.node()?.kill9();

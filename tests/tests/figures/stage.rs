@@ -12,7 +12,7 @@ use tributary_cli::managed::kafka::Kafka;
 use tributary_cli::up::{self, Running};
 use tributary_tests::cpu;
 use tributary_tests::recovery::Node;
-use tributary_tests::stage::broker;
+use tributary_tests::stage::{broker, size};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary-under-test");
 pub const PARTITIONS: u32 = 4;
@@ -93,7 +93,7 @@ impl Stage {
             if let Some((topic, _)) = name.rsplit_once('-')
                 && entry.path().is_dir()
             {
-                *bytes.entry(topic.to_owned()).or_default() += size(&entry.path(), "log")?;
+                *bytes.entry(topic.to_owned()).or_default() += size(&entry.path(), Some("log"));
             }
         }
         Ok(bytes)
@@ -107,22 +107,6 @@ impl Drop for Stage {
         }
         self.node = None;
     }
-}
-
-/// Bytes of all files below a folder; of those with this ending, where one is given.
-pub fn size(folder: &Path, ending: &str) -> Result<u64> {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let kept = ending.is_empty() || path.extension().is_some_and(|extension| extension == ending);
-        match path.metadata() {
-            Ok(found) if found.is_dir() => sum += size(&path, ending)?,
-            // What is compacted meanwhile goes away.
-            Ok(found) if kept => sum += found.len(),
-            _ => {}
-        }
-    }
-    Ok(sum)
 }
 
 /// Pays on the embedded driver, in a folder of its own.

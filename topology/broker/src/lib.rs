@@ -111,7 +111,7 @@ pub enum StartError {
         /// What the client said.
         reason: String,
     },
-    /// librdkafka does not take a setting.
+    /// librdkafka does not take a setting, or the engine's own producer does not.
     #[error("a Kafka setting is not accepted, check --kafka-set: {0}")]
     Setting(String),
     /// Topics are missing or not as they must be.

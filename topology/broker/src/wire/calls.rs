@@ -129,14 +129,14 @@ pub(super) fn init_producer_id(out: &mut Vec<u8>, id: &str, timeout_ms: i32) {
 }
 
 pub(super) fn read_identity(answer: &mut Answer) -> Result<(Code, Identity)> {
-    let code = read_code(answer)?;
+    let (code, ()) = read_done(answer)?;
     Ok((code, Identity { producer: answer.i64()?, epoch: answer.i16()? }))
 }
 
 /// The answer of what says no more than whether it was done.
-pub(super) fn read_code(answer: &mut Answer) -> Result<Code> {
+pub(super) fn read_done(answer: &mut Answer) -> Result<(Code, ())> {
     answer.i32()?;
-    answer.i16().map(Code)
+    Ok((Code(answer.i16()?), ()))
 }
 
 fn transaction(out: &mut Vec<u8>, id: &str, identity: Identity) {
@@ -156,7 +156,7 @@ pub(super) fn add_partitions(out: &mut Vec<u8>, id: &str, identity: Identity, pa
 }
 
 /// The first failure of any partition: one that fails has the others fail too, if only with "operation not attempted", which says less.
-pub(super) fn read_added(answer: &mut Answer) -> Result<Code> {
+pub(super) fn read_added(answer: &mut Answer) -> Result<(Code, ())> {
     const NOT_ATTEMPTED: Code = Code(55);
     let mut found = Code::NONE;
     answer.i32()?;
@@ -171,7 +171,7 @@ pub(super) fn read_added(answer: &mut Answer) -> Result<Code> {
             Ok(())
         })
     })?;
-    Ok(found)
+    Ok((found, ()))
 }
 
 /// Each topic with its partitions, and each of those with a batch.
@@ -258,7 +258,7 @@ pub(super) fn txn_offset_commit(out: &mut Vec<u8>, id: &str, identity: Identity,
 }
 
 /// The first failure of any partition.
-pub(super) fn read_offsets(answer: &mut Answer) -> Result<Code> {
+pub(super) fn read_offsets(answer: &mut Answer) -> Result<(Code, ())> {
     let mut found = Code::NONE;
     answer.i32()?;
     answer.compact_each(|answer| {
@@ -273,7 +273,7 @@ pub(super) fn read_offsets(answer: &mut Answer) -> Result<Code> {
         })?;
         answer.skip_tags()
     })?;
-    Ok(found)
+    Ok((found, ()))
 }
 
 pub(super) fn end_txn(out: &mut Vec<u8>, id: &str, identity: Identity, commit: bool) {

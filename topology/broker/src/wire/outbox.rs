@@ -90,7 +90,8 @@ impl Outbox {
                 batch.seal(identity, sequence, now);
                 sequence = behind(sequence, batch.records());
             }
-            partition.went = vec![None; partition.batches.len()];
+            partition.went.clear();
+            partition.went.resize(partition.batches.len(), None);
         }
     }
 

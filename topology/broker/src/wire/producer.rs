@@ -6,12 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tributary_slot::{Failed, Fault, Outgoing};
 
 use super::batch::Identity;
-use super::bytes::Answer;
 use super::calls::{self, For, Positions};
 use super::cluster::{Cluster, Question};
 use super::link::Sent;
 use super::outbox::Outbox;
-use super::{Code, Result, broken, lost};
+use super::{Result, broken, lost};
 use crate::settings::Settings;
 
 /// From how many bytes on a question is sent and the next one begun. Brokers refuse one of 100 MiB (`socket.request.max.bytes`).
@@ -75,8 +74,7 @@ impl Producer {
             self.cluster.find_leaders(&partitions, deadline)?;
             let body = |out: &mut Vec<u8>| calls::add_partitions(out, id, identity, &partitions);
             self.is_open = true;
-            let read = |answer: &mut Answer| calls::read_added(answer).map(|code| (code, ()));
-            let question = Question { api: &calls::ADD_PARTITIONS_TO_TXN, body: &body, read: &read };
+            let question = Question { api: &calls::ADD_PARTITIONS_TO_TXN, body: &body, read: &calls::read_added };
             self.cluster.ask_coordinator(For::Transaction, id, &question, deadline)?;
             self.write(deadline).map_err(|failed| {
                 // What is on its way may still arrive. Only a producer that fences this one keeps it out of the next transaction.
@@ -121,27 +119,27 @@ impl Producer {
         let (id, identity, deadline) = (&self.id, self.identity, Instant::now() + bound);
         self.is_open = true;
         let body = |out: &mut Vec<u8>| calls::add_offsets(out, id, identity, positions.group);
-        let question = Question { api: &calls::ADD_OFFSETS_TO_TXN, body: &body, read: &done };
+        let question = Question { api: &calls::ADD_OFFSETS_TO_TXN, body: &body, read: &calls::read_done };
         self.cluster.ask_coordinator(For::Transaction, id, &question, deadline)?;
         let body = |out: &mut Vec<u8>| calls::txn_offset_commit(out, id, identity, positions);
-        let read = |answer: &mut Answer| calls::read_offsets(answer).map(|code| (code, ()));
-        let question = Question { api: &calls::TXN_OFFSET_COMMIT, body: &body, read: &read };
+        let question = Question { api: &calls::TXN_OFFSET_COMMIT, body: &body, read: &calls::read_offsets };
         self.cluster.ask_coordinator(For::Group, positions.group, &question, deadline)
     }
 
     pub fn commit(&mut self, bound: Duration) -> Result<()> {
-        self.end(true, bound).map_err(never_aborted)
+        self.end(true, bound)
     }
 
     pub fn abort(&mut self, bound: Duration) -> Result<()> {
-        self.end(false, bound).map_err(never_aborted)
+        self.end(false, bound)
     }
 
     fn end(&mut self, commit: bool, bound: Duration) -> Result<()> {
         if self.is_open {
             let body = |out: &mut Vec<u8>| calls::end_txn(out, &self.id, self.identity, commit);
-            let question = Question { api: &calls::END_TXN, body: &body, read: &done };
-            self.cluster.ask_coordinator(For::Transaction, &self.id, &question, Instant::now() + bound)?;
+            let question = Question { api: &calls::END_TXN, body: &body, read: &calls::read_done };
+            let ended = self.cluster.ask_coordinator(For::Transaction, &self.id, &question, Instant::now() + bound);
+            ended.map_err(never_aborted)?;
             self.is_open = false;
         }
         Ok(())
@@ -164,10 +162,6 @@ fn questions<'a>(cluster: &Cluster, outbox: &'a Outbox, round: usize) -> Result<
     }
     full.extend(open.into_iter().map(|(leader, (_, batches))| (leader, batches)));
     Ok(full)
-}
-
-fn done(answer: &mut Answer) -> Result<(Code, ())> {
-    calls::read_code(answer).map(|code| (code, ()))
 }
 
 /// Of a failure after which it is not certain what of the transaction there is, or will be: an abort would not make it so.

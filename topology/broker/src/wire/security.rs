@@ -1,5 +1,5 @@
-//! How to be let in: the settings that librdkafka has for it, under the same names and with the same meaning. Those of a mechanism or a kind of file
-//! that we do not have are refused by name.
+//! How to be let in: the settings that librdkafka has for it, under the same names and with the same meaning. Those of a mechanism
+//! or a kind of file that we do not have are refused by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -113,51 +113,46 @@ fn user<'a>(get: &impl Fn(&str) -> Option<&'a str>) -> Result<User> {
     Ok(User { mechanism, name: needed("sasl.username")?, password: needed("sasl.password")? })
 }
 
-/// A file, or all of a folder.
-fn files(place: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+/// A file, or all files of a folder, one behind the other.
+fn file_or_folder(place: &Path) -> std::io::Result<Vec<u8>> {
     if !place.is_dir() {
-        return Ok(vec![std::fs::read(place)?]);
+        return std::fs::read(place);
     }
     let entries = std::fs::read_dir(place)?.collect::<std::io::Result<Vec<_>>>()?;
-    entries.iter().map(|entry| entry.path()).filter(|path| path.is_file()).map(std::fs::read).collect()
+    let files = entries.iter().map(|entry| entry.path()).filter(|path| path.is_file());
+    Ok(files.map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?.join(&b'\n'))
 }
 
 fn tls(settings: &BTreeMap<String, String>) -> Result<Tls> {
     let unusable = |key: &str, why: &dyn std::fmt::Display| lost(format!("{key}: cannot be used: {why}"));
     let mut connector = SslConnector::builder(SslMethod::tls_client()).map_err(|why| unusable("TLS", &why))?;
     // Each is a file, or the text itself.
-    let pem = |file: &'static str, text: &'static str| -> Result<Option<(&'static str, Vec<u8>)>> {
+    type Read = fn(&Path) -> std::io::Result<Vec<u8>>;
+    let pem = |file: &'static str, text: &'static str, read: Read| -> Result<Option<(&'static str, Vec<u8>)>> {
         match (settings.get(text), settings.get(file)) {
             (Some(pem), _) => Ok(Some((text, pem.clone().into_bytes()))),
             (None, Some(path)) => {
-                let read = std::fs::read(path).map_err(|why| unusable(file, &format!("{path}: {why}")))?;
+                let read = read(Path::new(path)).map_err(|why| unusable(file, &format!("{path}: {why}")))?;
                 Ok(Some((file, read)))
             }
             (None, None) => Ok(None),
         }
     };
     // Whoever says whom to believe believes nobody else: not those whom the system believes.
-    let (said, place) = (settings.get("ssl.ca.pem"), settings.get("ssl.ca.location"));
-    if said.is_some() || place.is_some_and(|place| place != "probe") {
-        let key = if said.is_some() { "ssl.ca.pem" } else { "ssl.ca.location" };
-        let texts = match (said, place) {
-            (None, Some(place)) => files(Path::new(place)).map_err(|why| unusable(key, &format!("{place}: {why}")))?,
-            (said, _) => said.map(|pem| pem.clone().into_bytes()).into_iter().collect(),
-        };
-        let mut store = X509StoreBuilder::new().map_err(|why| unusable(key, &why))?;
-        let mut any = false;
-        for text in texts {
-            for certificate in X509::stack_from_pem(&text).map_err(|why| unusable(key, &why))? {
-                store.add_cert(certificate).map_err(|why| unusable(key, &why))?;
-                any = true;
-            }
-        }
-        if !any {
+    let is_said =
+        settings.contains_key("ssl.ca.pem") || settings.get("ssl.ca.location").is_some_and(|at| at != "probe");
+    if is_said && let Some((key, pem)) = pem("ssl.ca.location", "ssl.ca.pem", file_or_folder)? {
+        let believed = X509::stack_from_pem(&pem).map_err(|why| unusable(key, &why))?;
+        if believed.is_empty() {
             return Err(unusable(key, &"there is no certificate in it"));
+        }
+        let mut store = X509StoreBuilder::new().map_err(|why| unusable(key, &why))?;
+        for certificate in believed {
+            store.add_cert(certificate).map_err(|why| unusable(key, &why))?;
         }
         connector.set_cert_store(store.build());
     }
-    if let Some((key, pem)) = pem("ssl.certificate.location", "ssl.certificate.pem")? {
+    if let Some((key, pem)) = pem("ssl.certificate.location", "ssl.certificate.pem", |path| std::fs::read(path))? {
         let mut chain = X509::stack_from_pem(&pem).map_err(|why| unusable(key, &why))?.into_iter();
         let own = chain.next().ok_or_else(|| unusable(key, &"there is no certificate in it"))?;
         connector.set_certificate(&own).map_err(|why| unusable(key, &why))?;
@@ -165,7 +160,7 @@ fn tls(settings: &BTreeMap<String, String>) -> Result<Tls> {
             connector.add_extra_chain_cert(certificate).map_err(|why| unusable(key, &why))?;
         }
     }
-    if let Some((key, pem)) = pem("ssl.key.location", "ssl.key.pem")? {
+    if let Some((key, pem)) = pem("ssl.key.location", "ssl.key.pem", |path| std::fs::read(path))? {
         // An empty password where none is given, lest the terminal is asked for one.
         let password = settings.get("ssl.key.password").map(String::as_bytes).unwrap_or_default();
         let private = PKey::private_key_from_pem_passphrase(&pem, password).map_err(|why| unusable(key, &why))?;
