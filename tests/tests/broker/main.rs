@@ -176,12 +176,15 @@ fn child() {
     }
 }
 
+fn orders(bootstrap: &str, state: &Path, slot: &str) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child", "--nocapture"]);
+    child.env("TOY_CHILD", format!("{bootstrap}|{}|{slot}", state.display()));
+    child
+}
+
 fn spawn(bootstrap: &str, state: &Path, slot: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
-        .env("TOY_CHILD", format!("{bootstrap}|{}|{slot}", state.display()))
-        .spawn()
-        .unwrap()
+    orders(bootstrap, state, slot).spawn().unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
