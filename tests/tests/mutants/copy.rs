@@ -63,7 +63,9 @@ impl Copy {
         let below = |(name, bytes)| (format!("{BELOW}/{name}"), bytes);
         let mut files: Files = files.into_iter().map(below).collect();
         files.insert("Cargo.toml".to_owned(), manifest(&fs::read_to_string(from.join("Cargo.toml")).unwrap()));
-        files.insert("Cargo.lock".to_owned(), fs::read(from.join("Cargo.lock")).unwrap());
+        for same in ["Cargo.lock", ".cargo/config.toml"] {
+            files.insert(same.to_owned(), fs::read(from.join(same)).unwrap());
+        }
         copy.write(&files);
         copy
     }
