@@ -36,7 +36,7 @@ struct Rows(DB);
 impl Rows {
     fn apply(&self, changes: &tributary_flow::Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for (key, value) in changes {
+        for (key, value) in changes.iter() {
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
@@ -134,7 +134,7 @@ impl<P: Processor> Rig<P> {
         let time = since.elapsed();
         let Some(commit) = commit else { return Ok(Cost { time, bytes: 0 }) };
         self.rows.apply(&commit.changes)?;
-        let changed = commit.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        let changed = commit.changes.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len));
         let written = self.out.iter().map(|record| record.value.as_ref().map_or(0, Vec::len));
         Ok(Cost { time, bytes: changed.chain(written).sum() })
     }

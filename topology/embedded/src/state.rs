@@ -112,7 +112,7 @@ impl Stores for TaskStores<'_> {
 pub(crate) fn put(base: &Base, commit: &TaskCommit, batch: &mut WriteBatch) {
     let mut at = of_task(commit.node.name, commit.partition);
     let prefix = at.len();
-    for (key, value) in &commit.changes {
+    for (key, value) in commit.changes.iter() {
         at.truncate(prefix);
         at.extend_from_slice(key);
         match value {

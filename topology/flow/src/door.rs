@@ -74,7 +74,7 @@ impl Letter {
 }
 
 /// What is remembered of a command.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Seen {
     digest: [u8; 16],
     at: Timestamp,
@@ -267,23 +267,23 @@ impl<P: Processor> ProcessorTask<P> {
             rows::write_text(&command.id, &mut at);
         }
         let (rows, scratch) = self.keys.rows(store, key);
-        let seen: Option<Seen> = rows.get(&at).map(|bytes| rows::from_bytes(&bytes));
-        let remember = scratch.bytes(&Seen { digest, at: now });
+        let seen: Option<Seen> = rows.read(&at);
+        let remember = |at: &[u8]| scratch.with(&Seen { digest, at: now }, |bytes| rows.put(at, bytes));
         match seen {
             Some(seen) if seen.digest == digest => Known::Answered,
             Some(seen) => {
                 // The conflict is answered once too: a copy of it must not be.
                 rows::write_text(&command.id, &mut at);
                 at.extend_from_slice(&digest);
-                if rows.get(&at).is_some() {
+                if rows.read::<Seen>(&at).is_some() {
                     return Known::Answered;
                 }
-                rows.put(&at, remember);
+                remember(&at);
                 self.counters.conflicts += 1;
                 Known::Refused(Refusal::Conflict { first_seen: seen.at })
             }
             None => {
-                rows.put(&at, remember);
+                remember(&at);
                 let oldest = now.plus(-COMMAND_MEMORY);
                 if identity == Identity::Command && command.time < oldest {
                     return Known::Refused(Refusal::Stale { time: command.time, oldest });

@@ -6,6 +6,7 @@ use core::hash::BuildHasher as _;
 use std::borrow::Cow;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use crate::store::{Store, Visit, merge};
 use crate::{Changes, Commit, Node, Stores};
@@ -19,35 +20,30 @@ pub struct InFlight<'a> {
 struct Changed<'a> {
     base: &'a dyn Store,
     changes: &'a Changes,
-    filter: Filter,
-}
-
-/// Which keys are certainly not among some: most rows that are asked for are new, and a step of a search through thousands of keys
-/// is a miss of the processor's cache. A bit in sixteen is set for each, so that one in so many is looked for in vain.
-struct Filter {
-    bits: Vec<u64>,
+    /// Numbers of changes, by the hash of their keys: most rows that are asked for are new, and a step of a search through thousands
+    /// of keys is a miss of the processor's cache.
+    found: HashTable<(u32, u32)>,
     hasher: FixedState,
 }
 
-impl Filter {
-    fn of(changes: &Changes) -> Self {
-        let words = (changes.iter().len() / 4).next_power_of_two();
-        let mut filter = Filter { bits: vec![0; words], hasher: FixedState::default() };
-        for (key, _) in changes {
-            let (word, bit) = filter.place(key);
-            filter.bits[word] |= bit;
+impl<'a> Changed<'a> {
+    fn new(base: &'a dyn Store, changes: &'a Changes) -> Self {
+        let hasher = FixedState::default();
+        let mut found = HashTable::with_capacity(changes.len());
+        for (number, (key, _)) in (0..).zip(changes.iter()) {
+            let hash = hasher.hash_one(key);
+            found.insert_unique(hash, (number, (hash >> 32) as u32), |(number, _)| {
+                hasher.hash_one(changes.at(*number as usize).0)
+            });
         }
-        filter
+        Changed { base, changes, found, hasher }
     }
 
-    fn place(&self, key: &[u8]) -> (usize, u64) {
+    fn find(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         let hash = self.hasher.hash_one(key);
-        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
-    }
-
-    fn may_have(&self, key: &[u8]) -> bool {
-        let (word, bit) = self.place(key);
-        self.bits[word] & bit != 0
+        let is_it =
+            |(number, high): &(u32, u32)| *high == (hash >> 32) as u32 && self.changes.at(*number as usize).0 == key;
+        self.found.find(hash, is_it).map(|(number, _)| self.changes.at(*number as usize).1)
     }
 }
 
@@ -56,8 +52,7 @@ impl<'a> InFlight<'a> {
     pub fn new(base: &'a dyn Stores, commit: &'a Commit) -> Self {
         let changed = commit.tasks.iter().map(|task| {
             let (base, changes) = (base.store(task.node, task.partition), &task.changes);
-            let changed = Changed { base, changes, filter: Filter::of(changes) };
-            (task.node, task.partition, changed)
+            (task.node, task.partition, Changed::new(base, changes))
         });
         InFlight { base, changed: changed.collect() }
     }
@@ -72,16 +67,14 @@ impl Stores for InFlight<'_> {
 
 impl Store for Changed<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let changed = if self.filter.may_have(key) { self.changes.get(key) } else { None };
-        changed.map_or_else(|| self.base.get(key), |value| value.map(<[u8]>::to_vec))
+        self.find(key).map_or_else(|| self.base.get(key), |value| value.map(<[u8]>::to_vec))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
         if from >= to {
             return;
         }
-        let written = self.changes.range(from, to).iter();
-        let written = written.map(|(key, value)| (key.as_slice(), value.as_deref().map(Cow::Borrowed)));
+        let written = self.changes.range(from, to).map(|(key, value)| (key, value.map(Cow::Borrowed)));
         merge(self.base, written, (from, to), reverse, visit);
     }
 }
@@ -107,13 +100,13 @@ mod tests {
         let before = MemoryStore { pairs: pairs.into() };
         let change = |key: &str, value: Option<&str>| (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec()));
         let all = [change("b", Some("2")), change("c", Some("2")), change("e", None), change("f", None)];
-        let changes = Changes::from(all.clone());
+        let changes: Changes = all.iter().cloned().collect();
         let mut after = before.clone();
         after.apply(&changes);
         for done in 0..=all.len() {
             let mut base = before.clone();
             base.apply(&all[..done].iter().cloned().collect());
-            let changed = Changed { base: &base, changes: &changes, filter: Filter::of(&changes) };
+            let changed = Changed::new(&base, &changes);
             for key in ["a", "b", "c", "d", "e", "f"].map(str::as_bytes) {
                 assert_eq!(changed.get(key), after.get(key), "{key:?}");
                 for (reverse, to) in [(false, b"z"), (true, b"e"), (false, b"b")] {

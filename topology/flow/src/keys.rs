@@ -12,10 +12,12 @@ use std::cell::RefCell;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::by_text::ByText;
+use crate::changes::Gathered;
+use crate::overlay::{Order, Overlaid, Writes};
 use crate::processor::State;
 use crate::rows::{self, Family, tag};
 use crate::scratch::Scratch;
-use crate::store::{Change, Changes, Overlaid, Store, Writes};
+use crate::store::{Changes, Store};
 use crate::timers::Timers;
 
 /// Heads of a generation.
@@ -33,17 +35,22 @@ impl<H: Serialize + DeserializeOwned> Head<H> {
         Head { head: committed.as_deref().map(rows::from_bytes), committed }
     }
 
-    /// What has become of it, where that is not what is committed; which it is from now on.
-    fn change(&mut self, scratch: &Scratch) -> Option<Option<Vec<u8>>> {
-        let same = match (&self.head, &self.committed) {
-            (Some(head), Some(committed)) => scratch.is(head, committed),
-            (head, committed) => head.is_none() && committed.is_none(),
-        };
-        if same {
-            return None;
+    /// Gathers what has become of it, where that is not what is committed; which it is from now on.
+    fn finish(&mut self, key: &str, scratch: &Scratch, gathered: &mut Gathered) {
+        let Head { head, committed } = self;
+        let at = [&[tag::HEAD], key.as_bytes(), &[0]];
+        match head {
+            Some(head) => scratch.with(head, |bytes| {
+                if committed.as_deref() != Some(bytes) {
+                    gathered.push(&at, Some(bytes));
+                    let committed = committed.get_or_insert_default();
+                    committed.clear();
+                    committed.extend_from_slice(bytes);
+                }
+            }),
+            None if committed.take().is_some() => gathered.push(&at, None),
+            None => {}
         }
-        self.committed = self.head.as_ref().map(|head| scratch.bytes(head));
-        Some(self.committed.clone())
     }
 }
 
@@ -51,7 +58,7 @@ impl<H: Serialize + DeserializeOwned> Head<H> {
 struct Met<H> {
     /// Nothing before a step needs it.
     head: Option<Box<Head<H>>>,
-    rows: RefCell<Writes>,
+    rows: RefCell<Order>,
     timers: Timers,
 }
 
@@ -62,8 +69,10 @@ pub(crate) struct Keys<H> {
     /// As they are committed.
     younger: ByText<Box<Head<H>>>,
     older: ByText<Box<Head<H>>>,
+    /// Their rows, and those across keys.
+    writes: RefCell<Writes>,
     /// Rows across keys.
-    indexed: RefCell<Writes>,
+    indexed: RefCell<Order>,
     scratch: Scratch,
 }
 
@@ -73,6 +82,7 @@ impl<H> Default for Keys<H> {
             met: ByText::default(),
             younger: ByText::default(),
             older: ByText::default(),
+            writes: RefCell::default(),
             indexed: RefCell::default(),
             scratch: Scratch::default(),
         }
@@ -82,14 +92,14 @@ impl<H> Default for Keys<H> {
 impl<H: Serialize + DeserializeOwned> Keys<H> {
     /// Runs a step over the state of a key.
     pub fn step<T>(&mut self, store: &dyn Store, key: &str, step: impl FnOnce(&mut State<'_, H>) -> T) -> T {
-        let Keys { met, younger, older, indexed, scratch } = self;
+        let Keys { met, younger, older, writes, indexed, scratch } = self;
         let met = meet(met, younger, older, key);
         let head = met.head.get_or_insert_with(|| Box::new(Head::read(store, key)));
         let mut state = State {
             head: head.head.take(),
             key,
-            rows: Overlaid { base: store, writes: &met.rows },
-            indexed: Overlaid { base: store, writes: indexed },
+            rows: Overlaid { base: store, writes, order: &met.rows },
+            indexed: Overlaid { base: store, writes, order: indexed },
             scratch,
         };
         let done = step(&mut state);
@@ -99,8 +109,8 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
 
     /// The rows of a key, and where values become bytes.
     pub fn rows<'a>(&'a mut self, store: &'a dyn Store, key: &str) -> (Overlaid<'a>, &'a Scratch) {
-        let Keys { met, younger, older, scratch, .. } = self;
-        (Overlaid { base: store, writes: &meet(met, younger, older, key).rows }, scratch)
+        let Keys { met, younger, older, writes, scratch, .. } = self;
+        (Overlaid { base: store, writes, order: &meet(met, younger, older, key).rows }, scratch)
     }
 
     /// The timers of a key, and where values become bytes.
@@ -109,21 +119,17 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
         (&mut meet(met, younger, older, key).timers, scratch)
     }
 
-    /// What is to be committed, with the rows that the task has beside those of keys. `passing` are the rows that come and go.
-    pub fn finish(&mut self, passing: &[Family], own: impl IntoIterator<Item = Change>) -> Changes {
+    /// What is to be committed, with what the task has `gathered` beside the rows of keys. `passing` are the rows that come and
+    /// go.
+    pub fn finish(&mut self, passing: &[Family], mut gathered: Gathered) -> Changes {
         let keep_none = !passing.contains(&Family::Heads);
-        // Each kind by itself is in order of key, for the keys are.
-        let (mut heads, mut timers, mut in_order) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut rows, mut seen) = (Vec::new(), Vec::new());
+        let writes = self.writes.get_mut();
+        // Each kind of row comes in order, for the keys do.
         for (key, met) in self.met.take() {
-            met.timers.finish(&key, &self.scratch, &mut timers, &mut in_order);
-            for change in met.rows.into_inner().take(&self.scratch) {
-                if change.0[0] == tag::ROW { rows.push(change) } else { seen.push(change) }
-            }
+            met.timers.finish(&key, &self.scratch, &mut gathered);
+            writes.take(&mut met.rows.into_inner(), &self.scratch, &mut gathered);
             let Some(mut head) = met.head else { continue };
-            if let Some(change) = head.change(&self.scratch) {
-                heads.push((rows::keyed(tag::HEAD, &key), change));
-            }
+            head.finish(&key, &self.scratch, &mut gathered);
             if keep_none || head.head.is_some() {
                 self.younger.insert(key, head);
             }
@@ -131,20 +137,16 @@ impl<H: Serialize + DeserializeOwned> Keys<H> {
         if self.younger.len() >= GENERATION {
             self.older = std::mem::take(&mut self.younger);
         }
-        let mut all = heads;
-        all.extend(self.indexed.get_mut().take(&self.scratch));
-        let (mut meta, mut positions): (Vec<_>, _) = own.into_iter().partition(|(at, _)| at[0] == tag::META);
-        positions.sort_unstable();
-        for more in [&mut meta, &mut timers, &mut positions, &mut rows, &mut seen, &mut in_order] {
-            all.append(more);
-        }
-        all.into_iter().collect()
+        writes.take(self.indexed.get_mut(), &self.scratch, &mut gathered);
+        writes.clear();
+        gathered.finish()
     }
 
     /// Forgets everything: what is committed may be something else than what was met.
     pub fn abort(&mut self) {
         self.younger.clear();
         self.older.clear();
+        self.writes.get_mut().clear();
         self.indexed.get_mut().clear();
         self.met.clear();
     }
@@ -202,8 +204,8 @@ mod tests {
         let (mut keys, mut counted) = (Keys::default(), Counted::default());
         for sum in 1..=3 {
             assert_eq!(add(&mut keys, &counted, "a"), sum);
-            let changes = keys.finish(&[], []);
-            assert_eq!(changes.iter().count(), 1);
+            let changes = keys.finish(&[], Gathered::default());
+            assert_eq!(changes.len(), 1);
             counted.store.apply(&changes);
         }
         assert_eq!(counted.asked.get(), 1);
@@ -212,7 +214,7 @@ mod tests {
             keys.abort();
         }
         assert_eq!(add(&mut keys, &counted, "a"), 4);
-        keys.finish(&[], []);
+        keys.finish(&[], Gathered::default());
         keys.abort();
         assert_eq!(add(&mut keys, &counted, "a"), 4, "what an epoch has changed that was not committed after all");
     }
@@ -223,7 +225,7 @@ mod tests {
         let key = |number: usize| number.to_string();
         for number in 0..3 * GENERATION {
             add(&mut keys, &counted, &key(number));
-            keys.finish(&[], []);
+            keys.finish(&[], Gathered::default());
         }
         let asked = counted.asked.get();
         assert_eq!(add(&mut keys, &counted, &key(3 * GENERATION - 1)), 2);
@@ -240,7 +242,7 @@ mod tests {
             for _ in 0..2 {
                 keys.step(&counted, "a", |state| state.head = Some(1_u64));
                 keys.step(&counted, "a", |state| state.head = None);
-                assert_eq!(keys.finish(passing, []), Changes::default());
+                assert_eq!(keys.finish(passing, Gathered::default()), Changes::default());
             }
             assert_eq!(counted.asked.get(), asked);
         }

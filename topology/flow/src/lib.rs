@@ -24,6 +24,7 @@ pub mod journal;
 mod keys;
 pub mod log;
 mod memory;
+mod overlay;
 mod partitions;
 pub mod platform;
 pub mod ports;

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::overlay::Overlaid;
 use crate::reader::{Page, Reader};
 use crate::rows::{Collection, Family, Index, Ordered};
 use crate::scratch::Scratch;
-use crate::store::Overlaid;
 use crate::{CommandHeader, DecodeError, EventId, FactHeader, Header, InMemory, Node, Timestamp, TopicRef};
 
 /// What a node may read and write, expanded from the graph's declaration by [`crate::node!`]: closed enums, so that
@@ -190,8 +190,8 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 
     /// Writes a row.
     pub fn put<K: Ordered, V: Serialize>(&mut self, collection: &Collection<K, V>, at: &K, value: &V) {
-        let value = self.scratch.bytes(value);
-        self.scratch.row(self.key, collection, at, |row| self.rows.put(row, value));
+        let row = |bytes: &[u8]| self.scratch.row(self.key, collection, at, |row| self.rows.put(row, bytes));
+        self.scratch.with(value, row);
     }
 
     /// Writes a row that the next steps of the key are likely to read again, or to delete: as long as the epoch lasts it is
@@ -207,8 +207,7 @@ impl<H: Serialize + DeserializeOwned> State<'_, H> {
 
     /// Writes a row of an index.
     pub fn index<K: Ordered, V: Serialize>(&mut self, index: &Index<K, V>, at: &K, value: &V) {
-        let value = self.scratch.bytes(value);
-        self.scratch.index(index, at, |row| self.indexed.put(row, value));
+        self.scratch.with(value, |bytes| self.scratch.index(index, at, |row| self.indexed.put(row, bytes)));
     }
 
     /// Deletes a row of an index, there or not.

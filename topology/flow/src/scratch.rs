@@ -46,12 +46,8 @@ impl Scratch {
         self.with(value, <[u8]>::to_vec)
     }
 
-    /// Whether these are a value's bytes.
-    pub fn is<T: Serialize>(&self, value: &T, bytes: &[u8]) -> bool {
-        self.with(value, |its| its == bytes)
-    }
-
-    fn with<T: Serialize, R>(&self, value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
+    /// Does something with a value's bytes.
+    pub fn with<T: Serialize, R>(&self, value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
         let mut buffer = self.values.borrow_mut();
         buffer.clear();
         let written = postcard::serialize_with_flavor(value, Append(&mut buffer));

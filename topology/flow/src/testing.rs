@@ -3,6 +3,7 @@
 
 mod world;
 
+use crate::changes::Gathered;
 use crate::keys::Keys;
 use crate::processor::{Cx, Effects, Event, In, Out, Ports, Processor};
 use crate::reader::Reader;
@@ -114,8 +115,8 @@ impl<P: Processor> Bench<P> {
         };
         let mut keys = Keys::default();
         let effects = keys.step(&self.store, key, |state| self.processor.step(&cx, key, state, event));
-        let changes = keys.finish(P::PASSING, []);
-        self.touched = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        let changes = keys.finish(P::PASSING, Gathered::default());
+        self.touched = changes.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum();
         self.store.apply(&changes);
         effects
     }

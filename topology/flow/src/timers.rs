@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::Timestamp;
 use crate::cause::Cause;
+use crate::changes::Gathered;
 use crate::rows::{self, Ordered, tag};
 use crate::scratch::Scratch;
-use crate::store::{Change, Store};
+use crate::store::Store;
 
 /// A timer that is due.
 #[derive(Clone)]
@@ -71,18 +72,22 @@ impl Timers {
         self.0.iter_mut().find(|timer| timer.name == name)
     }
 
-    /// What is to be committed of the rows that find timers, and of those that order them.
-    pub fn finish(self, key: &str, scratch: &Scratch, found: &mut Vec<Change>, ordered: &mut Vec<Change>) {
+    /// Gathers what is to be committed of the rows that find timers, and of those that order them.
+    pub fn finish(self, key: &str, scratch: &Scratch, gathered: &mut Gathered) {
         for Timer { name, committed, set } in self.0 {
             let deadline = set.as_ref().map(|(deadline, _)| *deadline);
-            if deadline.is_some() || committed.is_some() {
-                found.push((of_key(key, &name), deadline.map(|deadline| scratch.bytes(&deadline))));
+            match deadline {
+                Some(deadline) => {
+                    scratch.with(&deadline, |bytes| gathered.push(&[&of_key(key, &name)], Some(bytes)));
+                }
+                None if committed.is_some() => gathered.push(&[&of_key(key, &name)], None),
+                None => {}
             }
             if let Some(before) = committed.filter(|before| deadline != Some(*before)) {
-                ordered.push((in_order(before, key, &name), None));
+                gathered.push(&[&in_order(before, key, &name)], None);
             }
             if let Some((deadline, cause)) = set {
-                ordered.push((in_order(deadline, key, &name), Some(cause)));
+                gathered.push(&[&in_order(deadline, key, &name)], Some(&cause));
             }
         }
     }
@@ -125,7 +130,6 @@ fn of_key(key: &str, name: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::MemoryStore;
-    use crate::store::Changes;
 
     const KEY: &str = "key";
 
@@ -136,12 +140,12 @@ mod tests {
             let to = deadline.map(|deadline| (Timestamp(deadline), vec![deadline as u8]));
             timers.set(store, KEY, b"name", to);
         }
-        let (mut found, mut ordered) = (Vec::new(), Vec::new());
-        timers.finish(KEY, &Scratch::default(), &mut found, &mut ordered);
-        let changes: Changes = found.into_iter().chain(ordered).collect();
+        let mut gathered = Gathered::default();
+        timers.finish(KEY, &Scratch::default(), &mut gathered);
+        let changes = gathered.finish();
         let mut store = store.clone();
         store.apply(&changes);
-        (store, changes.iter().count())
+        (store, changes.len())
     }
 
     fn deadlines(store: &MemoryStore) -> Vec<i64> {

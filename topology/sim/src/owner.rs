@@ -102,8 +102,8 @@ fn append(cluster: &mut Cluster, commit: &Commit) {
 fn changes(commit: &Commit) -> Changes {
     let mut changes = Changes::default();
     for task in &commit.tasks {
-        for (key, value) in &task.changes {
-            changes.put((task.node.name, task.partition), key, value.as_deref());
+        for (key, value) in task.changes.iter() {
+            changes.put((task.node.name, task.partition), key, value);
         }
     }
     changes

@@ -40,7 +40,7 @@ pub(crate) fn write<E>(
     seating: &Seating,
     mut write: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let rows: Vec<_> = changes.iter().map(|(key, value)| (lives.of(key), key.as_slice(), value.as_deref())).collect();
+    let rows: Vec<_> = changes.iter().map(|(key, value)| (lives.of(key), key, value)).collect();
     let lasting = rows.iter().filter(|(life, ..)| *life == Life::Lasting).map(|(_, key, value)| (*key, *value));
     pack(epoch, lasting, |key, pack| write(key, Some(pack)))?;
     seating.write(changes, &mut write)?;
@@ -139,10 +139,10 @@ mod tests {
             let changes: Changes = changes.into_iter().collect();
             let seating = self.seats.give(&self.store, &changes, Lives::default());
             self.changelog.extend(written(self.past.len() as u64, &changes, &seating));
-            for (key, value) in &changes {
-                self.store.put(key, value.as_deref());
+            for (key, value) in changes.iter() {
+                self.store.put(key, value);
                 match value {
-                    Some(value) => drop(self.rows.insert(key.clone(), value.clone())),
+                    Some(value) => drop(self.rows.insert(key.to_vec(), value.to_vec())),
                     None => drop(self.rows.remove(key)),
                 }
             }
@@ -214,7 +214,7 @@ mod tests {
         take_in(&mut store, b"nold", Some(b"1"));
         let seats = Seats::of(&store);
         for value in [Some(b"2".to_vec()), None] {
-            let changes = Changes::from([(b"nold".to_vec(), value.clone())]);
+            let changes = Changes::from_iter([(b"nold", value.as_ref())]);
             let seating = seats.give(&store, &changes, Lives::default());
             assert_eq!(written(1, &changes, &seating), [(b"nold".to_vec(), value)]);
         }

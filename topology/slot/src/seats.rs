@@ -64,14 +64,14 @@ impl Seats {
         for (key, value) in changes.iter().filter(|(key, _)| lives.of(key) == Life::Passing) {
             let seat = store.get(&seat_of(key)).map(|bytes| number(&bytes));
             match (seat, value) {
-                (Some(seat), Some(_)) => drop(seating.records.insert(seat, Some(key.clone()))),
+                (Some(seat), Some(_)) => drop(seating.records.insert(seat, Some(key.to_vec()))),
                 (Some(seat), None) => {
                     seating.records.insert(seat, None);
-                    seating.gone.push(key.clone());
+                    seating.gone.push(key.to_vec());
                     left.push(seat);
                 }
-                (None, Some(_)) if store.get(key).is_none() => come.push(key.clone()),
-                (None, _) => drop(seating.unseated.insert(key.clone())),
+                (None, Some(_)) if store.get(key).is_none() => come.push(key.to_vec()),
+                (None, _) => drop(seating.unseated.insert(key.to_vec())),
             }
         }
         let free = left.into_iter().chain(self.free.iter().copied()).chain(self.next..);

@@ -150,8 +150,8 @@ impl<W: World> Slot<W> {
 /// What a task changed, and what its store knows of its past with it.
 pub(crate) fn put(batch: &mut impl Batch, task: &TaskCommit, row: &Row) {
     let at = (task.node.name, task.partition);
-    for (key, value) in &task.changes {
-        batch.put(at, key, value.as_deref());
+    for (key, value) in task.changes.iter() {
+        batch.put(at, key, value);
     }
     batch.row(at, row);
 }
