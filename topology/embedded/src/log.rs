@@ -28,17 +28,21 @@ pub(crate) fn prefix(topic: &str, partition: u32) -> Vec<u8> {
     key
 }
 
-/// Records of an epoch, partition by partition, as they will lie.
+/// Records of an epoch, partition by partition, as they will lie. Their memory is used again: an epoch's are megabytes, and each
+/// page of them that is new must be asked of the system.
 #[derive(Default)]
-pub(crate) struct Blocks {
-    blocks: BTreeMap<Vec<u8>, Block>,
-}
+pub(crate) struct Blocks(BTreeMap<String, Vec<Block>>);
 
+/// The records in a partition.
+#[derive(Default)]
 struct Block {
     last: u64,
     count: u32,
     bytes: Vec<u8>,
 }
+
+/// How much memory of a block is kept for the next one, in bytes.
+const SPARE: usize = 4 << 20;
 
 impl Blocks {
     /// Appends a record at `offset`, which follows on the partition's last.
@@ -51,11 +55,10 @@ impl Blocks {
         value: Option<&[u8]>,
         headers: impl ExactSizeIterator<Item = (&'a str, &'a [u8])>,
     ) {
-        let block = self.blocks.entry(prefix(topic, partition)).or_insert_with(|| Block {
-            last: offset,
-            count: 0,
-            bytes: vec![0; 4],
-        });
+        let block = self.at(topic, partition as usize);
+        if block.count == 0 {
+            block.bytes.extend_from_slice(&[0; 4]);
+        }
         block.last = offset;
         block.count += 1;
         write_bytes(key, &mut block.bytes);
@@ -67,17 +70,29 @@ impl Blocks {
         }
     }
 
-    /// Whether nothing was appended.
-    pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+    fn at(&mut self, topic: &str, partition: usize) -> &mut Block {
+        if !self.0.contains_key(topic) {
+            self.0.insert(topic.to_owned(), Vec::new());
+        }
+        let partitions = self.0.get_mut(topic).expect("invariant: it was just put there");
+        if partitions.len() <= partition {
+            partitions.resize_with(partition + 1, Block::default);
+        }
+        &mut partitions[partition]
     }
 
-    /// Puts everything into `batch`.
-    pub fn put(self, base: &Base, batch: &mut WriteBatch) {
-        for (mut key, mut block) in self.blocks {
-            key.extend_from_slice(&block.last.to_be_bytes());
-            block.bytes[..4].copy_from_slice(&block.count.to_le_bytes());
-            batch.put_cf(base.log(), key, block.bytes);
+    /// Puts everything into `batch`, and is empty then.
+    pub fn put(&mut self, base: &Base, batch: &mut WriteBatch) {
+        for (topic, partitions) in &mut self.0 {
+            for (partition, block) in (0..).zip(partitions).filter(|(_, block)| block.count > 0) {
+                let mut key = prefix(topic, partition);
+                key.extend_from_slice(&block.last.to_be_bytes());
+                block.bytes[..4].copy_from_slice(&block.count.to_le_bytes());
+                batch.put_cf(base.log(), key, &block.bytes);
+                block.count = 0;
+                block.bytes.clear();
+                block.bytes.shrink_to(SPARE);
+            }
         }
     }
 }
@@ -231,8 +246,8 @@ mod tests {
                 headers.into_iter().take(offset as usize - 7),
             );
         }
-        let (key, mut block) = blocks.blocks.pop_first().unwrap();
-        assert_eq!(key, b"t\0\0\0\0\x03");
+        assert_eq!(prefix("t", 3), b"t\0\0\0\0\x03");
+        let mut block = blocks.0.remove("t").unwrap().pop().unwrap();
         block.bytes[..4].copy_from_slice(&block.count.to_le_bytes());
         for from in 0..=10 {
             let mut records = Vec::new();

@@ -3,11 +3,10 @@
 
 use rocksdb::WriteBatch;
 use tributary_flow::platform::{SubmitError, TaskStatus};
-use tributary_flow::{Commit, Place};
+use tributary_flow::{Commit, Input, Place};
 
-use crate::log::Blocks;
 use crate::runner::Failed;
-use crate::shared::{Answer, Shared};
+use crate::shared::{Answer, Shared, locked};
 use crate::state;
 
 /// An epoch of which nothing is written yet.
@@ -25,8 +24,11 @@ impl Made {
 
 /// What there is of it beside what the engine made.
 pub(crate) struct Rest {
-    /// Its records, commands and journals too, as they will lie.
-    pub blocks: Blocks,
+    pub commands: Vec<Input>,
+    /// Where the engine's records will lie, in their order.
+    pub records: Vec<u64>,
+    /// Where the journal entries of its tasks will.
+    pub journals: Vec<u64>,
     /// How the tasks are behind it.
     pub tasks: Vec<TaskStatus>,
     pub answers: Answers,
@@ -35,9 +37,10 @@ pub(crate) struct Rest {
 impl Rest {
     /// Makes the epoch of `commit` durable.
     pub fn write(self, commit: &Commit, shared: &Shared) -> Result<(), Failed> {
-        let Rest { blocks, tasks, answers } = self;
-        let any = !commit.is_empty() || !blocks.is_empty();
-        if any && let Err(failed) = write(commit, blocks, shared) {
+        let any = !commit.is_empty() || !self.commands.is_empty();
+        let written = if any { self.put(commit, shared) } else { Ok(()) };
+        let Rest { tasks, answers, .. } = self;
+        if let Err(failed) = written {
             return Err(answers.fail(shared, failed));
         }
         shared.publish(tasks); // A halt may be all that happened.
@@ -47,15 +50,29 @@ impl Rest {
         answers.give();
         Ok(())
     }
-}
 
-fn write(commit: &Commit, blocks: Blocks, shared: &Shared) -> Result<(), Failed> {
-    let mut batch = WriteBatch::default();
-    for task in &commit.tasks {
-        state::put(&shared.base, task, &mut batch);
+    fn put(&self, commit: &Commit, shared: &Shared) -> Result<(), Failed> {
+        let mut blocks = locked(&shared.blocks);
+        for Input { topic, partition, offset, key, value } in &self.commands {
+            blocks.append(topic.name, *partition, *offset, key.as_deref(), value.as_deref(), [].into_iter());
+        }
+        for (record, offset) in commit.records.iter().zip(&self.records) {
+            let (topic, partition, headers) = (record.target.name(), record.partition, record.headers.iter());
+            let headers = headers.map(|(name, value)| (*name, value.as_slice()));
+            blocks.append(topic, partition, *offset, record.key.as_deref(), record.value.as_deref(), headers);
+        }
+        let journals = commit.tasks.iter().filter_map(|task| Some((task, task.journal.as_ref()?)));
+        for ((task, journal), offset) in journals.zip(&self.journals) {
+            let value = journal.encode();
+            blocks.append(&task.node.journal(), task.partition, *offset, None, Some(&value), [].into_iter());
+        }
+        let mut batch = WriteBatch::default();
+        for task in &commit.tasks {
+            state::put(&shared.base, task, &mut batch);
+        }
+        blocks.put(&shared.base, &mut batch);
+        Ok(shared.base.write(batch)?)
     }
-    blocks.put(&shared.base, &mut batch);
-    Ok(shared.base.write(batch)?)
 }
 
 /// Who waits for the commands of an epoch, and where they lie.

@@ -17,7 +17,6 @@ use tributary_flow::log::LogError;
 use tributary_flow::platform::TaskStatus;
 use tributary_flow::{Commit, DEAD_LETTERS, Engine, Epoch, InFlight, Input, Place, TopicPartition};
 
-use crate::log::Blocks;
 use crate::made::{Answers, Made, Rest};
 use crate::options::{Clock, Options};
 use crate::shared::{Message, Pending, Shared};
@@ -48,6 +47,16 @@ impl From<std::io::Error> for Failed {
             "the database cannot be written: {error}; nothing that was acknowledged is lost, mend it and restart"
         ))
     }
+}
+
+/// What an epoch is made of.
+struct Taken {
+    inputs: Vec<Input>,
+    /// Which of them is the first command: what comes before lies in the log.
+    commands: usize,
+    /// Commands that are only written.
+    later: Vec<Input>,
+    answers: Answers,
 }
 
 /// The thread's own.
@@ -176,52 +185,41 @@ impl Runner {
         lagging: &[(TopicPartition, u64)],
         commands: Vec<Pending>,
     ) -> Result<Made, Failed> {
-        let (mut inputs, behind) = self.catch_up(lagging)?;
-        let (blocks, answers) = self.append_commands(commands, &behind, &mut inputs);
-        self.compute(stores, &inputs, blocks, answers)
+        let (inputs, behind) = self.catch_up(lagging)?;
+        let taken = self.take(commands, inputs, &behind);
+        self.compute(stores, taken)
     }
 
     /// Runs an epoch over commands while the one before it is made durable.
     fn overlap(&mut self, stores: &dyn Stores, before: Made, commands: Vec<Pending>) -> Result<Made, Failed> {
-        let (shared, mut inputs) = (Arc::clone(&self.shared), Vec::new());
-        let (blocks, answers) = self.append_commands(commands, &Partitions::new(), &mut inputs);
+        let shared = Arc::clone(&self.shared);
+        let taken = self.take(commands, Vec::new(), &Partitions::new());
         let Made { commit, rest } = before;
         let mut written = None;
         // A field's borrow and not the runner's: what is spawned must not see it.
         let writer = Arc::clone(&self.writer);
         let made = writer.in_place_scope(|scope| {
             scope.spawn(|_| written = Some(rest.write(&commit, &shared)));
-            self.compute(&InFlight::new(stores, &commit), &inputs, blocks, answers)
+            self.compute(&InFlight::new(stores, &commit), taken)
         });
         written.expect("invariant: a scope ends with what it has spawned")?;
         made
     }
 
     /// Runs the inputs with all that follows.
-    fn compute(
-        &mut self,
-        stores: &dyn Stores,
-        inputs: &[Input],
-        mut blocks: Blocks,
-        answers: Answers,
-    ) -> Result<Made, Failed> {
-        let commit = match self.attempt(stores, inputs) {
+    fn compute(&mut self, stores: &dyn Stores, taken: Taken) -> Result<Made, Failed> {
+        let Taken { mut inputs, commands, later, answers } = taken;
+        let commit = match self.attempt(stores, &inputs) {
             Ok(commit) => commit,
             Err(failed) => return Err(answers.fail(&self.shared, failed)),
         };
-        for record in &commit.records {
-            let (topic, partition) = (record.target.name(), record.partition);
-            let offset = self.ends.take(topic, partition);
-            let headers = record.headers.iter().map(|(name, value)| (*name, value.as_slice()));
-            blocks.append(topic, partition, offset, record.key.as_deref(), record.value.as_deref(), headers);
-        }
-        for task in &commit.tasks {
-            let Some(journal) = &task.journal else { continue };
-            let (topic, partition) = (task.node.journal(), task.partition);
-            let offset = self.ends.take(&topic, partition);
-            blocks.append(&topic, partition, offset, None, Some(&journal.encode()), [].into_iter());
-        }
-        Ok(Made { commit, rest: Rest { blocks, tasks: status(&self.engine), answers } })
+        let records =
+            commit.records.iter().map(|record| self.ends.take(record.target.name(), record.partition)).collect();
+        let writers = commit.tasks.iter().filter(|task| task.journal.is_some());
+        let journals = writers.map(|task| self.ends.take(&task.node.journal(), task.partition)).collect();
+        let mut commands = inputs.split_off(commands);
+        commands.extend(later);
+        Ok(Made { commit, rest: Rest { commands, records, journals, tasks: status(&self.engine), answers } })
     }
 
     /// Reads on where tasks lag, a share of a batch each; also tells which partitions were not read to their end.
@@ -248,22 +246,15 @@ impl Runner {
 
     /// Gives commands their offsets. A reader that lags must not see them before what it lags with: it finds them in the
     /// log later.
-    fn append_commands(
-        &mut self,
-        commands: Vec<Pending>,
-        behind: &Partitions,
-        inputs: &mut Vec<Input>,
-    ) -> (Blocks, Answers) {
-        let (mut blocks, mut answers) = (Blocks::default(), Vec::with_capacity(commands.len()));
+    fn take(&mut self, commands: Vec<Pending>, mut inputs: Vec<Input>, behind: &Partitions) -> Taken {
+        let (first, mut later, mut answers) = (inputs.len(), Vec::new(), Vec::with_capacity(commands.len()));
         for Pending { topic, partition, key, value, answer } in commands {
             let offset = self.ends.take(topic.name, partition);
-            blocks.append(topic.name, partition, offset, key.as_deref(), value.as_deref(), [].into_iter());
             answers.push((answer, Place { topic: topic.name.to_owned(), partition, offset }));
-            if !behind.contains(&(topic.name, partition)) {
-                inputs.push(Input { topic, partition, offset, key, value });
-            }
+            let to = if behind.contains(&(topic.name, partition)) { &mut later } else { &mut inputs };
+            to.push(Input { topic, partition, offset, key, value });
         }
-        (blocks, Answers(answers))
+        Taken { inputs, commands: first, later, answers: Answers(answers) }
     }
 
     /// Runs the epoch, as often as it takes: what fails here (a read, a registry) has changed nothing.

@@ -8,10 +8,13 @@ use tributary_flow::platform::{Done, SubmitError, TaskStatus};
 use tributary_flow::{Place, TopicRef};
 
 use crate::base::Base;
+use crate::log::Blocks;
 
 /// Shared by the handle and the engine's thread.
 pub(crate) struct Shared {
     pub base: Base,
+    /// Of the epoch that is being made durable.
+    pub blocks: Mutex<Blocks>,
     pub closing: AtomicBool,
     /// Bytes of commands that wait.
     pub queued: AtomicUsize,
@@ -24,6 +27,7 @@ impl Shared {
     pub fn new(base: Base) -> Self {
         Shared {
             base,
+            blocks: Mutex::default(),
             closing: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
             hooks: RwLock::default(),
