@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, DB, DBRawIterator, ReadOptions, Snapshot, WriteBatch,
-    WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DB, DBRawIterator, ReadOptions,
+    Snapshot, WriteBatch, WriteBufferManager,
 };
 use tributary_flow::store::{StoreFailure, Visit};
 use tributary_flow::{Node, Store, Stores};
@@ -93,11 +93,13 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     table.set_bloom_filter(10.0, false);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // In parts of a block's size: whole ones of a file have megabytes, which is more than a shard of the cache has room for, and
-    // would then be read from the file and hashed for every row that is looked up.
+    // Most rows that are looked up are new, and each file's filter is asked for each: it stays in the cache as long as the file is
+    // open, and is not looked for there. That takes ten bits a row of what the cache has.
+    table.set_unpartitioned_pinning_tier(BlockBasedTablePinningTier::All);
+    // An index is asked for rows that are there. In parts, for a whole one has megabytes, which is more than a shard of the cache
+    // has room for, and would be read from the file each time.
     table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    table.set_partition_filters(true);
-    table.set_pin_top_level_index_and_filter(true);
+    table.set_top_level_index_pinning_tier(BlockBasedTablePinningTier::All);
     let mut options = rocksdb::Options::default();
     options.create_if_missing(true);
     options.set_block_based_table_factory(&table);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, ErrorKind, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, BlockBasedTablePinningTier, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    DB, DBCompressionType, DBRecoveryMode, ErrorKind, WriteBatch, WriteOptions,
 };
 use thiserror::Error;
 
@@ -230,11 +230,13 @@ fn families(cache: &Cache, cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_bloom_filter(10.0, false);
-    // In parts of a block's size: whole ones of a file have megabytes, which is more than a shard of the cache has room for, and
-    // would then be read from the file and hashed for every row that is looked up.
+    // Most rows that are looked up are new, and each file's filter is asked for each: it stays in the cache as long as the file is
+    // open, and is not looked for there. That takes ten bits a row of what the cache has.
+    blocks.set_unpartitioned_pinning_tier(BlockBasedTablePinningTier::All);
+    // An index is asked for rows that are there. In parts, for a whole one has megabytes, which is more than a shard of the cache
+    // has room for, and would be read from the file each time.
     blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    blocks.set_partition_filters(true);
-    blocks.set_pin_top_level_index_and_filter(true);
+    blocks.set_top_level_index_pinning_tier(BlockBasedTablePinningTier::All);
 
     let mut log = rocksdb::Options::default();
     log.set_block_based_table_factory(&blocks);
