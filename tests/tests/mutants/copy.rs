@@ -63,7 +63,9 @@ impl Copy {
         let below = |(name, bytes)| (format!("{BELOW}/{name}"), bytes);
         let mut files: Files = files.into_iter().map(below).collect();
         files.insert("Cargo.toml".to_owned(), manifest(&fs::read_to_string(from.join("Cargo.toml")).unwrap()));
-        for same in ["Cargo.lock", ".cargo/config.toml"] {
+        // Cargo adds up the flags of all folders above, and a copy within our own has ours already.
+        let flags = Some(".cargo/config.toml").filter(|_| !copy.root.starts_with(from));
+        for same in ["Cargo.lock"].into_iter().chain(flags) {
             files.insert(same.to_owned(), fs::read(from.join(same)).unwrap());
         }
         copy.write(&files);

@@ -70,7 +70,7 @@ pub struct Options {
     pub max_batch: usize,
     /// Largest key and value of a record, in bytes.
     pub max_record: usize,
-    /// Memory for the blocks and write buffers of all stores together.
+    /// Memory for the blocks and write buffers of all stores together, and their filters, which stay in it (ten bits a row).
     pub cache_bytes: usize,
 }
 

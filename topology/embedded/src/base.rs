@@ -1,7 +1,7 @@
 //! The database: three column families, opened for one writer or, beside it, for readers.
 //!
 //! Memory is bounded: one block cache for everything, one budget for write buffers, and a cap on the write-ahead log, which
-//! is also what a restart after a crash has to read.
+//! is also what a restart after a crash has to read. Where the filters, ten bits a row, are more than the cache, they are the bound.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -116,8 +116,12 @@ impl Base {
         std::fs::create_dir_all(dir).map_err(io)?;
         ahead::check(dir)?;
         let cache = Cache::new_lru_cache(cache_bytes);
-        let db = DB::open_cf_descriptors(&database(cache_bytes), dir, families(&cache, cache_bytes))
-            .map_err(|error| OpenError::of(dir, &error))?;
+        let db = DB::open_cf_descriptors(
+            &database(cache_bytes),
+            dir,
+            families(&cache, cache_bytes, BlockBasedTablePinningTier::All),
+        )
+        .map_err(|error| OpenError::of(dir, &error))?;
         let acknowledged = Some(Mutex::new(Acknowledged::open(dir).map_err(io)?));
         let mut base = Base { db, partitions, acknowledged };
         match base.number(dir, PARTITIONS)? {
@@ -134,7 +138,14 @@ impl Base {
             return Err(OpenError::Absent(dir.to_owned()));
         }
         let cache = Cache::new_lru_cache(READER);
-        let open = || DB::open_cf_descriptors_read_only(&database(READER), dir, families(&cache, READER), false);
+        let open = || {
+            DB::open_cf_descriptors_read_only(
+                &database(READER),
+                dir,
+                families(&cache, READER, BlockBasedTablePinningTier::None),
+                false,
+            )
+        };
         let mut opened = open();
         for _ in 0..5 {
             if opened.is_ok() {
@@ -224,7 +235,8 @@ fn database(cache_bytes: usize) -> rocksdb::Options {
     options
 }
 
-fn families(cache: &Cache, cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
+/// The column families; who opens them to look up a few rows does not read every filter first.
+fn families(cache: &Cache, cache_bytes: usize, filters: BlockBasedTablePinningTier) -> Vec<ColumnFamilyDescriptor> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -232,7 +244,7 @@ fn families(cache: &Cache, cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
     blocks.set_bloom_filter(10.0, false);
     // Most rows that are looked up are new, and each file's filter is asked for each: it stays in the cache as long as the file is
     // open, and is not looked for there. That takes ten bits a row of what the cache has.
-    blocks.set_unpartitioned_pinning_tier(BlockBasedTablePinningTier::All);
+    blocks.set_unpartitioned_pinning_tier(filters);
     // An index is asked for rows that are there. In parts, for a whole one has megabytes, which is more than a shard of the cache
     // has room for, and would be read from the file each time.
     blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);

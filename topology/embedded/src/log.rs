@@ -18,6 +18,8 @@ use tributary_flow::store::prefix_end;
 use crate::base::Base;
 
 const ABSENT: u32 = u32::MAX;
+/// How much memory each partition keeps for its next block, in bytes.
+const SPARE: usize = 1 << 20;
 
 /// The prefix of a partition's keys.
 pub(crate) fn prefix(topic: &str, partition: u32) -> Vec<u8> {
@@ -40,9 +42,6 @@ struct Block {
     count: u32,
     bytes: Vec<u8>,
 }
-
-/// How much memory of a block is kept for the next one, in bytes.
-const SPARE: usize = 4 << 20;
 
 impl Blocks {
     /// Appends a record at `offset`, which follows on the partition's last.
@@ -89,10 +88,17 @@ impl Blocks {
                 key.extend_from_slice(&block.last.to_be_bytes());
                 block.bytes[..4].copy_from_slice(&block.count.to_le_bytes());
                 batch.put_cf(base.log(), key, &block.bytes);
-                block.count = 0;
-                block.bytes.clear();
-                block.bytes.shrink_to(SPARE);
             }
+        }
+        self.clear();
+    }
+
+    /// Drops everything: an epoch that was broken off may have left something.
+    pub fn clear(&mut self) {
+        for block in self.0.values_mut().flatten() {
+            block.count = 0;
+            block.bytes.clear();
+            block.bytes.shrink_to(SPARE);
         }
     }
 }
@@ -235,6 +241,8 @@ mod tests {
     #[test]
     fn a_block_gives_back_its_records_from_any_offset() {
         let mut blocks = Blocks::default();
+        blocks.append("t", 3, 6, None, Some(b"of an epoch before"), [].into_iter());
+        blocks.clear();
         for (offset, key, value) in [(7, Some("a"), Some("1")), (8, None, Some("")), (9, Some(""), None)] {
             let headers = [("code", b"x".as_slice()), ("node", b"")];
             blocks.append(

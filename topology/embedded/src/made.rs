@@ -24,6 +24,7 @@ impl Made {
 
 /// What there is of it beside what the engine made.
 pub(crate) struct Rest {
+    /// Its commands, those too that nobody has applied yet.
     pub commands: Vec<Input>,
     /// Where the engine's records will lie, in their order.
     pub records: Vec<u64>,
@@ -53,6 +54,7 @@ impl Rest {
 
     fn put(&self, commit: &Commit, shared: &Shared) -> Result<(), Failed> {
         let mut blocks = locked(&shared.blocks);
+        blocks.clear();
         for Input { topic, partition, offset, key, value } in &self.commands {
             blocks.append(topic.name, *partition, *offset, key.as_deref(), value.as_deref(), [].into_iter());
         }

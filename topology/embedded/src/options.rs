@@ -24,7 +24,7 @@ pub struct Options {
     pub max_queue: usize,
     /// Largest key and value of a record together, in bytes.
     pub max_record: usize,
-    /// The block cache, in bytes; write buffers take a quarter of it besides.
+    /// The block cache, in bytes, filters included, which stay in it (ten bits a row); write buffers take a quarter of it besides.
     pub cache_bytes: usize,
     /// Views to clear and to fill again from the log, by name.
     pub rebuild: Vec<String>,

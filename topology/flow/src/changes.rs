@@ -99,14 +99,14 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// One whose key is made of these parts, the first of which has a byte at least.
+    /// One whose key is made of these parts, the first of which says by its first byte of which kind it is.
     pub fn push(&mut self, key: &[&[u8]], value: Option<&[u8]>) {
         let begin = self.bytes.len();
         key.iter().for_each(|part| self.bytes.extend_from_slice(part));
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value.unwrap_or_default());
         let row = At { begin, middle, end: value.map(|_| self.bytes.len()) };
-        let kind = key[0][0];
+        let kind = key.first().and_then(|part| part.first()).copied().unwrap_or_default();
         match self.kinds.iter_mut().find(|(of, _)| *of == kind) {
             Some((_, rows)) => rows.push(row),
             None => self.kinds.push((kind, vec![row])),
@@ -131,6 +131,7 @@ impl Gathered {
     }
 }
 
+/// In any order, one of each key.
 impl<K: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(K, Option<V>)> for Changes {
     fn from_iter<I: IntoIterator<Item = (K, Option<V>)>>(changes: I) -> Self {
         let mut gathered = Gathered::default();

@@ -20,8 +20,8 @@ pub struct InFlight<'a> {
 struct Changed<'a> {
     base: &'a dyn Store,
     changes: &'a Changes,
-    /// Numbers of changes, by the hash of their keys: most rows that are asked for are new, and a step of a search through thousands
-    /// of keys is a miss of the processor's cache.
+    /// Numbers of changes, by the hash of their keys, with half of it: most rows that are asked for are new, and neither a search
+    /// through thousands of keys nor a look at another's would find that out within the processor's cache.
     found: HashTable<(u32, u32)>,
     hasher: FixedState,
 }

@@ -1,5 +1,5 @@
-//! What a task holds of the keys that it meets. A saga comes back to its keys a dozen times before it commits: of each, what
-//! the epoch has read and written lies in one place, found once a step, and becomes changes once, at the end.
+//! What a task holds of the keys that it meets. A saga comes back to its keys a dozen times before it commits: of each, the
+//! head and the timers are found once a step, its rows one by one, and all become changes once, at the end.
 //!
 //! Keys come back in later epochs too, an account with every payment. So heads are kept as they were committed, and not read
 //! again; a bounded number of them, in two generations: a head that is not met while a generation fills is forgotten with

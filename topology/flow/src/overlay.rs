@@ -18,8 +18,11 @@ use crate::rows;
 use crate::scratch::Scratch;
 use crate::store::{Store, Visit, merge};
 
-/// How much memory of an epoch is kept for the next ones, in bytes of keys and values.
+/// How much memory of an epoch each task keeps for the next ones, in bytes of keys and values.
 const SPARE: usize = 16 << 20;
+
+/// Up to so many rows are put in their places one by one.
+const FEW: usize = 16;
 
 /// What a row is by now.
 enum Value {
@@ -143,8 +146,9 @@ impl Order {
     /// Brings all in order. A few that came since the last time are put where they belong: a step may scan, write, and scan again.
     fn sort(&mut self, writes: &Writes) {
         let Order { numbers, sorted } = self;
-        if numbers.len() - *sorted > *sorted / 8 {
-            numbers.sort_unstable_by(|a, b| writes.key(*a).cmp(writes.key(*b)));
+        if numbers.len() - *sorted > FEW {
+            // Finds what is in order already.
+            numbers.sort_by(|a, b| writes.key(*a).cmp(writes.key(*b)));
             *sorted = numbers.len();
         }
         while *sorted < numbers.len() {
@@ -173,21 +177,35 @@ pub(crate) struct Overlaid<'a> {
 }
 
 impl Overlaid<'_> {
+    /// Writes a value; over the one before, where that has room for it, for a row may be written a thousand times.
     pub fn put(&self, key: &[u8], value: &[u8]) {
         let mut writes = self.writes.borrow_mut();
-        let bytes = Value::Bytes(writes.append(value));
-        self.write(&mut writes, key, bytes);
+        let (found, hash) = writes.find(key);
+        let before = found.and_then(|number| match &writes.rows[number as usize].value {
+            Value::Bytes(at) if at.len() >= value.len() => Some(at.start),
+            _ => None,
+        });
+        let at = match before {
+            Some(begin) => {
+                writes.bytes[begin..begin + value.len()].copy_from_slice(value);
+                begin..begin + value.len()
+            }
+            None => writes.append(value),
+        };
+        self.write(&mut writes, (found, hash), key, Value::Bytes(at));
     }
 
     /// Writes a value that is likely to be read again, or deleted, before the epoch ends.
     pub fn keep<V: Serialize + Any + Send>(&self, key: &[u8], value: V) {
-        self.write(&mut self.writes.borrow_mut(), key, Value::Kept(Box::new(value)));
+        let mut writes = self.writes.borrow_mut();
+        let found = writes.find(key);
+        self.write(&mut writes, found, key, Value::Kept(Box::new(value)));
     }
 
-    fn write(&self, writes: &mut Writes, key: &[u8], value: Value) {
-        match writes.find(key) {
-            (Some(number), _) => writes.rows[number as usize].value = value,
-            (None, hash) => self.insert(writes, hash, key, value, false),
+    fn write(&self, writes: &mut Writes, (found, hash): (Option<u32>, u64), key: &[u8], value: Value) {
+        match found {
+            Some(number) => writes.rows[number as usize].value = value,
+            None => self.insert(writes, hash, key, value, false),
         }
     }
 
@@ -294,6 +312,9 @@ mod tests {
         base.pairs.extend(pairs.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())));
         let laid = Laid::default();
         let overlaid = laid.over(&base);
+        for longer in ["b", "c"] {
+            overlaid.put(longer.as_bytes(), b"33");
+        }
         let changes = [("b", Some("2")), ("c", Some("2")), ("e", None), ("f", None), ("h", Some("2"))];
         let changes = changes.map(|(key, value)| (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec())));
         for (key, value) in changes.clone() {

@@ -21,7 +21,6 @@ use crate::reader::Reader;
 pub use crate::record::{Input, Produced, Target};
 pub use crate::registry::{Registry, TranslateError};
 use crate::rows::{self, Lives, tag};
-use crate::scratch::Scratch;
 use crate::store::{Changes, Store};
 use crate::timers;
 use crate::{EventId, FactHeader, Header, InMemory, Node, Origin, Timestamp, TopicRef, partition_of};
@@ -358,19 +357,18 @@ impl<P: Processor> Task for ProcessorTask<P> {
         if self.journal.runs.is_empty() && self.journal.timers == 0 {
             return None;
         }
-        let (mut own, scratch) = (Gathered::default(), Scratch::default());
+        let mut own = Gathered::default();
         let is_view = P::Ports::NODE.is_view();
         // What a view is must follow from its inputs alone, and not from how many epochs it took to read them.
         if !is_view {
             let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
-            scratch.with(&meta, |bytes| own.push(&[&[tag::META]], Some(bytes)));
+            own.push(&[&[tag::META]], Some(&rows::to_bytes(&meta)));
             self.meta = Some(meta);
         }
         let moved: BTreeSet<u8> = self.journal.runs.iter().map(|run| run.port).collect();
         for port in moved.into_iter().map(usize::from) {
             let position = self.positions[port].expect("invariant: what was applied has moved the position");
-            let at = rows::position(P::Ports::NODE.inputs[port].name);
-            scratch.with(&position, |bytes| own.push(&[&at], Some(bytes)));
+            own.push(&[&rows::position(P::Ports::NODE.inputs[port].name)], Some(&rows::to_bytes(&position)));
         }
         let (runs, timers) = (std::mem::take(&mut self.journal.runs), std::mem::take(&mut self.journal.timers));
         Some(TaskCommit {
