@@ -1,6 +1,7 @@
 //! Processes, the broker and the disk fail; every command still counts once.
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 
 use super::*;
 
@@ -174,7 +175,7 @@ fn a_batch_that_is_not_as_it_was_written_stops_who_reads_it_and_is_not_skipped()
         // Apart from this process, for librdkafka may end the one that it runs in.
         let words = folder.path().join("words");
         let to = std::fs::File::create(&words).unwrap();
-        let mut child = orders(&kafka.bootstrap, &state, "slot-0").stderr(to).spawn().unwrap();
+        let mut child = orders(&kafka.bootstrap, &state, "slot-0").stdout(Stdio::null()).stderr(to).spawn().unwrap();
         eventually("it stops", 60, || child.try_wait().unwrap().is_some());
         let (ended, said) = (child.wait().unwrap(), std::fs::read_to_string(&words).unwrap());
         let named = said.contains(&format!("{}[1]@{bad}", toy::ASKS.name)) && said.contains("CRC32C");
