@@ -51,7 +51,7 @@ have cargo || fail "no cargo: install Rust from https://rustup.rs first"
 minor="$(cargo --version | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')"
 [ "${minor:-0}" -ge 88 ] || fail "$(cargo --version) is too old: Rust 1.88 or newer is needed (rustup update)"
 
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "$(uname -m)" = x86_64 ] && [ -z "${RUSTFLAGS:-}" ]; then
   for instructions in avx2 bmi2 aes pclmulqdq; do
     grep -qw "$instructions" /proc/cpuinfo ||
       fail "this processor has no $instructions, which .cargo/config.toml asks for: name what yours has in RUSTFLAGS"

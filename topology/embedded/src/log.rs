@@ -80,7 +80,7 @@ impl Blocks {
         &mut partitions[partition]
     }
 
-    /// Puts everything into `batch`, and is empty then.
+    /// Puts everything into `batch`.
     pub fn put(&mut self, base: &Base, batch: &mut WriteBatch) {
         for (topic, partitions) in &mut self.0 {
             for (partition, block) in (0..).zip(partitions).filter(|(_, block)| block.count > 0) {
@@ -90,10 +90,9 @@ impl Blocks {
                 batch.put_cf(base.log(), key, &block.bytes);
             }
         }
-        self.clear();
     }
 
-    /// Drops everything: an epoch that was broken off may have left something.
+    /// Drops what the epoch before has left.
     pub fn clear(&mut self) {
         for block in self.0.values_mut().flatten() {
             block.count = 0;

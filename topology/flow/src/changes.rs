@@ -99,14 +99,14 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// One whose key is made of these parts, the first of which says by its first byte of which kind it is.
-    pub fn push(&mut self, key: &[&[u8]], value: Option<&[u8]>) {
+    /// One more.
+    pub fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
         let begin = self.bytes.len();
-        key.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.bytes.extend_from_slice(key);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value.unwrap_or_default());
         let row = At { begin, middle, end: value.map(|_| self.bytes.len()) };
-        let kind = key.first().and_then(|part| part.first()).copied().unwrap_or_default();
+        let kind = key.first().copied().unwrap_or_default();
         match self.kinds.iter_mut().find(|(of, _)| *of == kind) {
             Some((_, rows)) => rows.push(row),
             None => self.kinds.push((kind, vec![row])),
@@ -136,7 +136,7 @@ impl<K: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(K, Option<V>)> for Changes {
     fn from_iter<I: IntoIterator<Item = (K, Option<V>)>>(changes: I) -> Self {
         let mut gathered = Gathered::default();
         for (key, value) in changes {
-            gathered.push(&[key.as_ref()], value.as_ref().map(AsRef::as_ref));
+            gathered.push(key.as_ref(), value.as_ref().map(AsRef::as_ref));
         }
         gathered.finish()
     }

@@ -38,17 +38,16 @@ impl<H: Serialize + DeserializeOwned> Head<H> {
     /// Gathers what has become of it, where that is not what is committed; which it is from now on.
     fn finish(&mut self, key: &str, scratch: &Scratch, gathered: &mut Gathered) {
         let Head { head, committed } = self;
-        let at = [&[tag::HEAD], key.as_bytes(), &[0]];
         match head {
             Some(head) => scratch.with(head, |bytes| {
                 if committed.as_deref() != Some(bytes) {
-                    gathered.push(&at, Some(bytes));
+                    gathered.push(&rows::keyed(tag::HEAD, key), Some(bytes));
                     let committed = committed.get_or_insert_default();
                     committed.clear();
                     committed.extend_from_slice(bytes);
                 }
             }),
-            None if committed.take().is_some() => gathered.push(&at, None),
+            None if committed.take().is_some() => gathered.push(&rows::keyed(tag::HEAD, key), None),
             None => {}
         }
     }

@@ -110,9 +110,9 @@ impl Writes {
             let (key, row) = (self.key(number), &self.rows[number as usize]);
             match &row.value {
                 Value::None if row.new => {}
-                Value::None => gathered.push(&[key], None),
-                Value::Bytes(at) => gathered.push(&[key], Some(&self.bytes[at.clone()])),
-                Value::Kept(value) => value.bytes(scratch, &mut |bytes| gathered.push(&[key], Some(bytes))),
+                Value::None => gathered.push(key, None),
+                Value::Bytes(at) => gathered.push(key, Some(&self.bytes[at.clone()])),
+                Value::Kept(value) => value.bytes(scratch, &mut |bytes| gathered.push(key, Some(bytes))),
             }
         }
         order.sorted = 0;

@@ -362,13 +362,13 @@ impl<P: Processor> Task for ProcessorTask<P> {
         // What a view is must follow from its inputs alone, and not from how many epochs it took to read them.
         if !is_view {
             let meta = Meta { epoch: self.journal.epoch, now: self.journal.now };
-            own.push(&[&[tag::META]], Some(&rows::to_bytes(&meta)));
+            own.push(&[tag::META], Some(&rows::to_bytes(&meta)));
             self.meta = Some(meta);
         }
         let moved: BTreeSet<u8> = self.journal.runs.iter().map(|run| run.port).collect();
         for port in moved.into_iter().map(usize::from) {
             let position = self.positions[port].expect("invariant: what was applied has moved the position");
-            own.push(&[&rows::position(P::Ports::NODE.inputs[port].name)], Some(&rows::to_bytes(&position)));
+            own.push(&rows::position(P::Ports::NODE.inputs[port].name), Some(&rows::to_bytes(&position)));
         }
         let (runs, timers) = (std::mem::take(&mut self.journal.runs), std::mem::take(&mut self.journal.timers));
         Some(TaskCommit {

@@ -78,16 +78,16 @@ impl Timers {
             let deadline = set.as_ref().map(|(deadline, _)| *deadline);
             match deadline {
                 Some(deadline) => {
-                    scratch.with(&deadline, |bytes| gathered.push(&[&of_key(key, &name)], Some(bytes)));
+                    scratch.with(&deadline, |bytes| gathered.push(&of_key(key, &name), Some(bytes)));
                 }
-                None if committed.is_some() => gathered.push(&[&of_key(key, &name)], None),
+                None if committed.is_some() => gathered.push(&of_key(key, &name), None),
                 None => {}
             }
             if let Some(before) = committed.filter(|before| deadline != Some(*before)) {
-                gathered.push(&[&in_order(before, key, &name)], None);
+                gathered.push(&in_order(before, key, &name), None);
             }
             if let Some((deadline, cause)) = set {
-                gathered.push(&[&in_order(deadline, key, &name)], Some(&cause));
+                gathered.push(&in_order(deadline, key, &name), Some(&cause));
             }
         }
     }
