@@ -63,14 +63,19 @@ impl NodeStores {
         self.0.get(&(node, partition))
     }
 
-    /// Writes batches, one per node, and empties them.
+    /// Writes batches, one per node, and empties them: the largest beside the others, where these are much.
     pub fn write(&self, batches: &mut Batches) -> Result<(), rocksdb::Error> {
-        for (node, changes) in &mut batches.nodes {
-            if let Some(store) = self.0.get(&(*node, 0)) {
-                changes.write(&store.db)?;
-            }
+        let write =
+            |(node, changes): &mut OfNode| self.0.get(&(*node, 0)).map_or(Ok(()), |store| changes.write(&store.db));
+        let Some((largest, others)) = batches.largest_last() else { return Ok(()) };
+        if others.iter().map(|(_, changes)| changes.bytes.len()).sum::<usize>() < MUCH {
+            return others.iter_mut().try_for_each(write).and_then(|()| write(largest));
         }
-        Ok(())
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| write(largest));
+            let here = others.iter_mut().try_for_each(write);
+            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(here)
+        })
     }
 }
 
@@ -113,11 +118,17 @@ fn options(cache: &Cache, buffers: &WriteBufferManager) -> rocksdb::Options {
     options
 }
 
+/// From how many bytes on changes are written beside others: some milliseconds of work.
+const MUCH: usize = 1 << 20;
+
+/// A node, and what is to change of it.
+type OfNode = (&'static str, NodeChanges);
+
 /// Changes to several stores, by node. Their memory is used again: an epoch's are megabytes, and each page of them that is new
 /// must be asked of the system.
 #[derive(Default)]
 pub(crate) struct Batches {
-    nodes: Vec<(&'static str, NodeChanges)>,
+    nodes: Vec<OfNode>,
     /// Where among them the last change went: they come in runs of one node.
     last: usize,
 }
@@ -132,6 +143,15 @@ impl Batches {
             }
         }
         &mut self.nodes[self.last].1
+    }
+
+    /// The node with the most changes, behind all others.
+    fn largest_last(&mut self) -> Option<(&mut OfNode, &mut [OfNode])> {
+        let largest = (0..self.nodes.len()).max_by_key(|at| self.nodes[*at].1.bytes.len())?;
+        let last = self.nodes.len() - 1;
+        self.nodes.swap(largest, last);
+        self.last = last;
+        self.nodes.split_last_mut()
     }
 }
 

@@ -12,7 +12,8 @@ use crate::slot::Owned;
 use crate::status::REPORT;
 use crate::{At, Bounds, Failure, InputAt, Row, Slot, TaskAt, Trouble, World};
 
-/// How long views that are far behind wait beyond that: whoever has more to restore of what writes has the brokers to itself.
+/// How long views that are far behind wait beyond that, in a group of several: whoever has more to restore of what writes has the
+/// brokers to itself.
 const AFTER_OTHERS: Duration = Duration::from_secs(5);
 
 impl<W: World> Slot<W> {
@@ -35,9 +36,12 @@ impl<W: World> Slot<W> {
             return Err(self.doubted(said));
         }
         rows.extend(self.view_rows(&views).await?);
-        let far = self.far(&views, &self.input_ends(&rows).await?);
-        if !far.is_empty() {
-            rows.retain(|at, _| !far.contains(at));
+        let bounds = self.input_ends(&rows).await?;
+        let far = self.far(&views, &bounds);
+        // A view that does not fit the log is told of now, also one that would run apart for a while.
+        positions(&mut self.engine(&rows), self.world.state(), &bounds)?;
+        rows.retain(|at, _| !far.contains(at));
+        if !far.is_empty() && self.slots.len() > 1 {
             self.standby_after = self.standby_after.max(self.world.elapsed() + AFTER_OTHERS);
         }
         self.run_from_stores(self.engine(&rows), rows, far).await

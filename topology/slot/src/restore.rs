@@ -279,7 +279,7 @@ impl<W: World> Slot<W> {
             open.met = false;
             batch.row(*at, &open.row);
         }
-        self.apply_apart(views, &mut batch)?;
+        self.apply_apart(views, &mut batch).await?;
         self.write(batch).await?;
         Ok(Reached::Some(met))
     }

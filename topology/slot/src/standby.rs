@@ -16,12 +16,12 @@ use crate::views::Apart;
 use crate::world::{Batch as _, World};
 use crate::{Failure, InputAt, Slot, TaskAt, Trouble};
 
-/// Most reads before the slot looks for other work, and most where it had none.
+/// Most reads before the slot looks for other work, where it has some.
 const MOST: u32 = 64;
-const IDLE: u32 = 8;
-/// Most records of a read; of packs so many hold some ten thousand rows, and of the inputs of views they are some hundredths of a
-/// second.
+/// Most records of a read; of packs so many hold some ten thousand rows, and of the inputs of views they are a hundredth of a second.
 const RECORDS: usize = 1_000;
+/// The same where the slot has no other work: the more there are, the more often they change the same rows.
+const IDLE: usize = 20_000;
 /// How long to wait after it has not worked.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often a store of which nothing is new says that it is not old.
@@ -79,12 +79,13 @@ impl<W: World> Slot<W> {
         };
         self.busy = !standby.open.is_empty() || !standby.views.read.is_empty();
         let since = self.world.elapsed();
+        let most = if worked.is_some() { RECORDS } else { IDLE };
         for read in 0..MOST {
-            let enough = worked.map_or(read >= IDLE, |worked| read > 0 && self.world.elapsed() - since >= worked);
+            let enough = read > 0 && worked.is_none_or(|worked| self.world.elapsed() - since >= worked);
             if !self.busy || enough {
                 break;
             }
-            match self.take(&mut standby.open, &mut standby.views, Duration::ZERO, RECORDS).await? {
+            match self.take(&mut standby.open, &mut standby.views, Duration::ZERO, most).await? {
                 Reached::Some(_) => {}
                 Reached::Nothing => {
                     self.keep_young(&mut standby).await?;

@@ -10,9 +10,11 @@
 //! Deliberately absent: a transaction for what only views have read. It would write nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
+use tributary_flow::engine::EpochFailed;
 use tributary_flow::task::TaskCommit;
-use tributary_flow::{Engine, Epoch, Input, Node, Reader, TopicRef};
+use tributary_flow::{Commit, Engine, Epoch, Input, Node, Reader, TopicRef};
 
 use crate::assume::positions;
 use crate::slot::{Options, Owned, input};
@@ -29,7 +31,8 @@ type Record<'a> = (u64, Option<&'a [u8]>, Option<&'a [u8]>);
 /// Views that run apart.
 #[derive(Default)]
 pub(crate) struct Apart {
-    engine: Engine,
+    /// One for each task: they have nothing to tell each other, and two run at the same time.
+    engines: Vec<Engine>,
     /// How far each input has been read for them.
     pub read: BTreeMap<InputAt, u64>,
     /// What was read and not applied yet.
@@ -50,7 +53,7 @@ impl Apart {
 
     /// The tasks, each with the reason for which it is halted.
     pub fn tasks(&self) -> impl Iterator<Item = (&dyn tributary_flow::Task, Option<&str>)> {
-        self.engine.tasks()
+        self.engines.iter().flat_map(Engine::tasks)
     }
 
     /// What is still to be read of all inputs, where these are the ends; nothing where one is not known.
@@ -105,21 +108,35 @@ impl<W: World> Slot<W> {
             return Ok(Apart::default());
         }
         let bounds = self.input_ends(views).await?;
-        let mut engine = self.engine(views);
-        let read = positions(&mut engine, self.world.state(), &bounds)?;
-        Ok(Apart { engine, read, inputs: Vec::new() })
+        let engines = views.iter().map(|(at, row)| self.engine(&BTreeMap::from([(*at, *row)]))).collect();
+        let mut apart = Apart { engines, ..Apart::default() };
+        for engine in &mut apart.engines {
+            for (at, position) in positions(engine, self.world.state(), &bounds)? {
+                let read = apart.read.entry(at).or_insert(position);
+                *read = position.min(*read);
+            }
+        }
+        Ok(apart)
     }
 
     /// Applies what was read for views that run apart, as changes of their stores.
-    pub(crate) fn apply_apart(&self, apart: &mut Apart, batch: &mut W::Batch) -> Result<(), Trouble> {
+    pub(crate) async fn apply_apart(&self, apart: &mut Apart, batch: &mut W::Batch) -> Result<(), Trouble> {
         let inputs = std::mem::take(&mut apart.inputs);
         if inputs.is_empty() {
             return Ok(());
         }
-        let epoch = Epoch { now: self.world.wall(), timers: 0, ends: None };
-        let commit = apart.engine.epoch(self.world.state(), epoch, &inputs).map_err(|error| Trouble::Again(error.0))?;
-        let row = self.view_row();
-        commit.tasks.iter().for_each(|task| put(batch, task, &row));
+        let (state, now, row) = (self.world.state(), self.world.wall(), self.view_row());
+        let engines = Mutex::new(apart.engines.iter_mut());
+        let next = || engines.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run = || -> Result<Vec<Commit>, EpochFailed> {
+            let epoch = Epoch { now, timers: 0, ends: None };
+            std::iter::from_fn(next).map(|engine| engine.epoch(state, epoch, &inputs)).collect()
+        };
+        let (beside, here) = self.world.beside(run, async { run() }).await;
+        for commits in [beside, here] {
+            let commits = commits.map_err(|error| Trouble::Again(error.0))?;
+            commits.iter().flat_map(|commit| &commit.tasks).for_each(|task| put(batch, task, &row));
+        }
         Ok(())
     }
 
@@ -140,7 +157,7 @@ impl<W: World> Slot<W> {
             return Ok(());
         };
         self.open(&[]).await?;
-        engine.absorb(standby.views.engine);
+        standby.views.engines.into_iter().for_each(|views| engine.absorb(views));
         rows.extend(far.into_iter().map(|at| (at, self.view_row())));
         tracing::info!(tasks = rows.len(), "views are where the others are");
         self.run_from_stores(engine, rows, BTreeSet::new()).await

@@ -249,8 +249,8 @@ pub trait World {
     async fn commit(&self) -> Result<(), Failed>;
     /// Aborts.
     async fn abort(&self) -> Result<(), Failed>;
-    /// Has `work` done at the same time as `commit`, which writes: what came of both.
-    async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, commit: impl Future<Output = C>) -> (T, C);
+    /// Has `work` done at the same time as what is done `here`, which may write: what came of both.
+    async fn beside<T: Send, C>(&self, work: impl FnOnce() -> T + Send, here: impl Future<Output = C>) -> (T, C);
     /// Has no producer any more; what it had open stays open until another is initialised, or the coordinator ends it.
     fn forget_producer(&self);
 
