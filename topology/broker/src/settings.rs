@@ -43,6 +43,8 @@ impl Options {
             ("session.timeout.ms", self.session.as_millis().to_string()),
             // How soon a rebalance is heard of: more often than the session's sake asks.
             ("heartbeat.interval.ms", (self.session.as_millis() / 12).to_string()),
+            // No more is fetched of a partition while that much of it waits: seldom and much costs both sides less than often and little.
+            ("queued.min.messages", "1000".into()),
         ]);
         settings.extend(reading("read_committed"));
         settings
@@ -64,7 +66,7 @@ impl Options {
             ("client.id", format!("{}.edge", self.transactional_id())),
             ("enable.idempotence", "true".into()),
             ("acks", "all".into()),
-            ("linger.ms", "1".into()),
+            ("linger.ms", self.client.get("linger.ms").cloned().unwrap_or_else(|| "1".into())),
             ("message.timeout.ms", "30000".into()),
             ("message.max.bytes", self.message_max_bytes()),
         ]);

@@ -47,9 +47,11 @@ pub fn run(config: &Config, wanted: &dyn Fn(&Node) -> bool) -> Result<Running> {
     Ok(running(broker, registry))
 }
 
-/// A client of the cluster: it sends and reads, and runs nothing.
+/// A client of the cluster: it sends and reads, and runs nothing. Like the most of them it gathers for a moment what it sends.
 pub fn client(config: &Config) -> Result<Running> {
-    Ok(running(Arc::new(Broker::client(&options(config)?, graph::NODES)?), registry(config)?))
+    let mut options = options(config)?;
+    options.client.entry("linger.ms".into()).or_insert_with(|| "5".into());
+    Ok(running(Arc::new(Broker::client(&options, graph::NODES)?), registry(config)?))
 }
 
 fn running(broker: Arc<Broker>, registry: Arc<dyn tributary_flow::Registry>) -> Running {

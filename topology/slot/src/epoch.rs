@@ -1,6 +1,7 @@
-//! Computing epochs. Where little waits, each is made durable as soon as it is computed: nothing is quicker for who waits. Where more
-//! waits than a moment's work, an epoch is kept until the next is read, and that one is computed while this one is made durable: the
-//! broker and the engine then work at the same time.
+//! Computing epochs. Where little waits, each is made durable as soon as it is computed: nothing is quicker for who waits. Where some
+//! comes all the time, there is a pause between two, for each costs the broker its partitions, their markers and who waits for them,
+//! however little is in it. Where more waits than a moment's work, an epoch is kept until the next is read, and that one is computed
+//! while this one is made durable: the broker and the engine then work at the same time.
 //!
 //! The one that is computed ahead stands on what the one before will have changed ([`InFlight`]), and on where its records will lie
 //! ([`Guess::after`]). Nothing of it is written before that one is committed and in the stores, so there is never more than one
@@ -10,6 +11,7 @@
 //! Deliberately absent: more than one epoch ahead. The engine is one thread's work, and it is never without any.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tributary_flow::engine::{Ends, EpochFailed};
 use tributary_flow::{Commit, Engine, Epoch, Guess, InFlight, Input, Stores, Timestamp, TopicPartition, TopicRef};
@@ -17,6 +19,11 @@ use tributary_flow::{Commit, Engine, Epoch, Guess, InFlight, Input, Stores, Time
 use crate::commit::{Done, Made};
 use crate::world::World;
 use crate::{InputAt, Slot, Trouble};
+
+/// From how many inputs on there is a pause behind an epoch: who pays alone, and waits for each answer, is not kept.
+const SOME: usize = 2;
+/// As long as the epoch took, but no more than this lies between its beginning and the next one's.
+const PACE: Duration = Duration::from_millis(25);
 
 /// What an epoch is computed of.
 struct Work {
@@ -52,7 +59,7 @@ impl<W: World> Slot<W> {
     /// that are due; if there is anything to do.
     pub(crate) async fn epoch(&mut self, inputs: Vec<Input>, caught_up: bool) -> Result<(), Trouble> {
         let world = self.world.clone();
-        let now = world.wall();
+        let (now, begun, some) = (world.wall(), world.elapsed(), inputs.len() >= SOME);
         let Some(owned) = &mut self.owned else { return Ok(()) };
         let timers = if caught_up { self.options.timers } else { 0 };
         let before = owned.ahead.take();
@@ -71,7 +78,19 @@ impl<W: World> Slot<W> {
             }
             (Some(before), Some(work)) => self.overlap(before, work).await?,
         }
+        if some {
+            self.next = begun + ((world.elapsed() - begun) * 2).min(PACE);
+        }
         Ok(())
+    }
+
+    /// Waits until the next epoch is worth while, if nothing else is to be done meanwhile.
+    pub(crate) async fn wait_for_more(&mut self) {
+        let left = self.next.saturating_sub(self.world.elapsed());
+        let ahead = self.owned.as_ref().is_some_and(|owned| owned.ahead.is_some());
+        if !left.is_zero() && !ahead && !self.busy {
+            self.world.pause(left).await;
+        }
     }
 
     /// Computes an epoch while the one before it is made durable.

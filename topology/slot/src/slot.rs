@@ -73,6 +73,8 @@ pub struct Slot<W: World> {
     pub(crate) standby_after: Duration,
     /// Not before: our membership is to be confirmed.
     pub(crate) wait_until: Duration,
+    /// Not before: the next epoch.
+    pub(crate) next: Duration,
     /// Since when nothing has run, and how often we have joined again for that.
     idle: (Duration, u32),
     /// Of the reader of inputs, and of the one of changelogs.
@@ -152,6 +154,7 @@ impl<W: World> Slot<W> {
             busy: false,
             standby_after: since,
             wait_until: since,
+            next: since,
             idle: (since, 0),
             inputs_silence: Silence::default(),
             changelogs_silence: Silence::default(),
@@ -199,6 +202,7 @@ impl<W: World> Slot<W> {
         self.world.doing("reading");
         // Asked before reading: what this turn reads is applied only after its timers.
         let caught_up = self.owned.as_mut().is_some_and(Owned::is_caught_up);
+        self.wait_for_more().await;
         let (inputs, failed, again) = self.read().await;
         if self.news.fenced {
             return Err(self.fenced().await);
