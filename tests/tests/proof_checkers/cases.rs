@@ -1,6 +1,8 @@
 //! What is made wrong, and who must find it.
 
-use tributary_flow::{DEAD_LETTERS, Header, Node, Timestamp};
+use std::collections::HashMap;
+
+use tributary_flow::{DEAD_LETTERS, FactHeader, Header, Node, Timestamp};
 use tributary_graph::{
     ACCOUNTS_EVENTS, ACCOUNTS_VOTES, LEDGER_ENTRIES, PARTIES_EVENTS, RISK_EVENTS, TRANSACTIONS_EVENTS, account,
     account_view, risk, transaction, transaction_view,
@@ -102,13 +104,26 @@ fn let_review(log: &mut Tampered<'_>) {
     });
 }
 
-/// Has an account closed just before what it promised ends.
+/// Has an account closed just before what it promised ends, and behind the promise.
 fn close_too_early(log: &mut Tampered<'_>) {
-    let votes = log.all::<Vote>(&ACCOUNTS_VOTES);
-    let (_, header, vote) = votes.into_iter().find(|(_, _, vote)| void_of_something(vote)).expect("a void");
-    let (Header::Fact(header), Vote::LegVoided(voided)) = (header, vote) else { panic!("a void is a fact") };
-    let closed = AccountClosed { account_id: voided.account_id, reason: String::new() };
-    log.append_at(&ACCOUNTS_EVENTS, 0, header.time.plus(-1), &AccountEvent::from(closed));
+    let mut promised = HashMap::new();
+    let ended = log.all::<Vote>(&ACCOUNTS_VOTES).into_iter().find_map(|(_, header, vote)| {
+        let Header::Fact(FactHeader { time, .. }) = header else { return None };
+        match vote {
+            Vote::LegHeld(held) => {
+                promised.insert((held.transaction_id, held.account_id), time);
+                None
+            }
+            Vote::LegVoided(voided) => {
+                let since = promised.get(&(voided.transaction_id, voided.account_id.clone()))?;
+                (since.plus(1) < time).then_some((voided.account_id, time))
+            }
+            _ => None,
+        }
+    });
+    let (account_id, at) = ended.expect("a void of what was promised sooner");
+    let closed = AccountClosed { account_id, reason: String::new() };
+    log.append_at(&ACCOUNTS_EVENTS, 0, at.plus(-1), &AccountEvent::from(closed));
 }
 
 /// Has an account limited from the beginning on.
