@@ -65,6 +65,8 @@ pub struct Options {
     /// How long a process may be silent before the group gives its partitions away. Brokers refuse less than their
     /// `group.min.session.timeout.ms`, six seconds as they come.
     pub session: Duration,
+    /// How long what is submitted is gathered before it is sent, in whole milliseconds; `linger.ms` in `client` wins.
+    pub linger: Duration,
     /// Most records that are read for an epoch. Of those of a busy system one in seventeen is a command, and the rest what this
     /// process wrote itself.
     pub max_batch: usize,
@@ -91,6 +93,7 @@ impl Options {
             overlap: true,
             standby: false,
             session: Duration::from_secs(6),
+            linger: Duration::from_millis(1),
             max_batch: 5_000,
             max_record: 1_000_000,
             cache_bytes: 256 << 20,

@@ -66,7 +66,7 @@ impl Options {
             ("client.id", format!("{}.edge", self.transactional_id())),
             ("enable.idempotence", "true".into()),
             ("acks", "all".into()),
-            ("linger.ms", self.client.get("linger.ms").cloned().unwrap_or_else(|| "1".into())),
+            ("linger.ms", self.client.get("linger.ms").cloned().unwrap_or_else(|| self.linger.as_millis().to_string())),
             ("message.timeout.ms", "30000".into()),
             ("message.max.bytes", self.message_max_bytes()),
         ]);

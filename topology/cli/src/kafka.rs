@@ -50,7 +50,7 @@ pub fn run(config: &Config, wanted: &dyn Fn(&Node) -> bool) -> Result<Running> {
 /// A client of the cluster: it sends and reads, and runs nothing. Like the most of them it gathers for a moment what it sends.
 pub fn client(config: &Config) -> Result<Running> {
     let mut options = options(config)?;
-    options.client.entry("linger.ms".into()).or_insert_with(|| "5".into());
+    options.linger = Duration::from_millis(5);
     Ok(running(Arc::new(Broker::client(&options, graph::NODES)?), registry(config)?))
 }
 
