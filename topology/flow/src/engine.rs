@@ -117,6 +117,17 @@ impl Engine {
         self.slots.push(slot);
     }
 
+    /// An engine for each task, between two epochs: for tasks that hand nothing over to each other.
+    #[must_use]
+    pub fn split(self) -> Vec<Engine> {
+        let alone = |slot| {
+            let mut engine = Engine { now: self.now, ..Engine::default() };
+            engine.insert(slot);
+            engine
+        };
+        self.slots.into_iter().map(alone).collect()
+    }
+
     /// Has the tasks of another engine run here, between two epochs of both.
     pub fn absorb(&mut self, other: Engine) {
         for slot in other.slots {

@@ -38,9 +38,9 @@ impl<W: World> Slot<W> {
         rows.extend(self.view_rows(&views).await?);
         let bounds = self.input_ends(&rows).await?;
         let far = self.far(&views, &bounds);
-        // A view that does not fit the log is told of now, also one that would run apart for a while.
-        positions(&mut self.engine(&rows), self.world.state(), &bounds)?;
-        rows.retain(|at, _| !far.contains(at));
+        let (apart, rows): (BTreeMap<_, _>, _) = rows.into_iter().partition(|(at, _)| far.contains(at));
+        // What runs apart waits where it does not fit the log: that is told of now, as it is of the others.
+        positions(&mut self.engine(&apart), self.world.state(), &bounds)?;
         if !far.is_empty() && self.slots.len() > 1 {
             self.standby_after = self.standby_after.max(self.world.elapsed() + AFTER_OTHERS);
         }

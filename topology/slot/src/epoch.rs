@@ -84,11 +84,15 @@ impl<W: World> Slot<W> {
         Ok(())
     }
 
+    /// Whether an epoch is computed and not written yet.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.owned.as_ref().is_some_and(|owned| owned.ahead.is_some())
+    }
+
     /// Waits until the next epoch is worth while, if nothing else is to be done meanwhile.
     pub(crate) async fn wait_for_more(&mut self) {
         let left = self.next.saturating_sub(self.world.elapsed());
-        let ahead = self.owned.as_ref().is_some_and(|owned| owned.ahead.is_some());
-        if !left.is_zero() && !ahead && !self.busy {
+        if !left.is_zero() && !self.is_ahead() && !self.busy {
             self.world.pause(left).await;
         }
     }

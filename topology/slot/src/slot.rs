@@ -244,7 +244,7 @@ impl<W: World> Slot<W> {
         let mut inputs = Vec::new();
         let (mut failed, mut again, mut ended) = (None, false, false);
         let (now, state) = (self.world.wall(), self.world.state());
-        let ahead = self.owned.as_ref().is_some_and(|owned| owned.ahead.is_some());
+        let ahead = self.is_ahead();
         let mut asked = self.owned.as_mut().filter(|_| !ahead);
         let due = asked.as_mut().and_then(|owned| owned.is_caught_up().then(|| owned.engine.next_timer(state))?);
         let until = |due: Timestamp| Duration::from_micros(due.0.saturating_sub(now.0).max(0).cast_unsigned());

@@ -20,7 +20,7 @@ use crate::{Failure, InputAt, Slot, TaskAt, Trouble};
 const MOST: u32 = 64;
 /// Most records of a read; of packs so many hold some ten thousand rows, and of the inputs of views they are a hundredth of a second.
 const RECORDS: usize = 1_000;
-/// The same where the slot has no other work: the more there are, the more often they change the same rows.
+/// The same where the slot has no other work: they come in runs of one partition, and two engines are to have some of each read.
 const IDLE: usize = 20_000;
 /// How long to wait after it has not worked.
 const PAUSE: Duration = Duration::from_secs(5);

@@ -108,15 +108,9 @@ impl<W: World> Slot<W> {
             return Ok(Apart::default());
         }
         let bounds = self.input_ends(views).await?;
-        let engines = views.iter().map(|(at, row)| self.engine(&BTreeMap::from([(*at, *row)]))).collect();
-        let mut apart = Apart { engines, ..Apart::default() };
-        for engine in &mut apart.engines {
-            for (at, position) in positions(engine, self.world.state(), &bounds)? {
-                let read = apart.read.entry(at).or_insert(position);
-                *read = position.min(*read);
-            }
-        }
-        Ok(apart)
+        let mut engine = self.engine(views);
+        let read = positions(&mut engine, self.world.state(), &bounds)?;
+        Ok(Apart { engines: engine.split(), read, inputs: Vec::new() })
     }
 
     /// Applies what was read for views that run apart, as changes of their stores.
